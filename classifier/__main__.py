@@ -1,0 +1,6 @@
+"""Entry of `python -m classifier`."""
+
+from classifier.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""What a run shows on the terminal and leaves on disk beside its checkpoints."""
+
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from tqdm import tqdm
+
+SPLITS = ("train", "val", "test")
+
+
+def collect_figures(trainer: L.Trainer) -> dict[str, float]:
+    """Return the scalars of the epoch that ended last, by tag, as logged: at float32's seven digits."""
+    return {tag: float(f"{value:.7g}") for tag, value in trainer.callback_metrics.items() if tag != "step"}
+
+
+def describe_classes(module: L.LightningModule, split: str) -> dict[str, float]:
+    """Return the accuracy of a split by class name; not a number where a class has no image."""
+    names = module.hparams.class_names or range(module.hparams.num_classes)
+    accuracies = module.get_scores(split).compute()["per_class"].tolist()
+    return {str(name): accuracy for name, accuracy in zip(names, accuracies, strict=True)}
+
+
+def count_images(module: L.LightningModule, split: str) -> int:
+    """Return the number of images of a split that were scored, on all processes together."""
+    return int(module.get_scores(split).compute()["counts"].sum())
+
+
+class EpochLines(TQDMProgressBar):
+    """A progress bar where there is a terminal, and one line an epoch that stays.
+
+    Args:
+        bar: Whether there is to be a bar on a terminal.
+    """
+
+    validation_description = "scoring"
+
+    def __init__(self, bar: bool = True) -> None:
+        # A refresh costs 165 us, a step of the small networks 1,500: every 50th is 0.2 % of it.
+        super().__init__(refresh_rate=50)
+        if not (bar and sys.stdout.isatty()):
+            self.disable()
+        self.epoch_started: float | None = None
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Return nothing: the figures stand in the line of the epoch."""
+        return {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say what is trained on what."""
+        super().on_train_start(trainer, pl_module)
+        parameters = sum(parameter.numel() for parameter in pl_module.parameters())
+        line = f"{type(pl_module).__name__} with {parameters:,} parameters"
+        if datasets := getattr(trainer.datamodule, "datasets", None):
+            counts = ", ".join(f"{len(datasets[split]):,} {split}" for split in SPLITS if split in datasets)
+            line += f" on {type(trainer.datamodule).__name__} ({counts} images)"
+        self.write(f"{line}, {trainer.world_size} x {trainer.strategy.root_device.type}")
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the line of the epoch before, whose training figures are logged after its end."""
+        self.write_epoch(trainer, trainer.current_epoch)
+        super().on_train_epoch_start(trainer, pl_module)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+        self.epoch_started = time.perf_counter()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the line of the last epoch, the classes' accuracies and where everything is."""
+        super().on_train_end(trainer, pl_module)
+        self.write_epoch(trainer, trainer.current_epoch)
+        if pl_module.test_scores.update_count:
+            self.write_classes(pl_module, "test")
+        if trainer.loggers and (folder := trainer.loggers[0].log_dir):
+            self.write(f"\nrun: {os.path.relpath(folder)}")
+            self.write(f"curves: tensorboard --host localhost --logdir {os.path.relpath(Path(folder).parent)}")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the figures of the validation images, if this is not within an epoch."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "validate":
+            self.write_evaluation(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the figures of the test images."""
+        super().on_test_end(trainer, pl_module)
+        self.write_evaluation(trainer, pl_module, "test")
+
+    def write_evaluation(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+        """Print loss and accuracy of a split, all its images and every class."""
+        loss, accuracy = (trainer.callback_metrics[f"{name}/{split}"] for name in ("loss", "accuracy"))
+        images = count_images(module, split)
+        self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({images:,} images)")
+        self.write_classes(module, split)
+
+    def write_epoch(self, trainer: L.Trainer, epoch: int) -> None:
+        """Print the line of an epoch, counted from 1, if there was one."""
+        if self.epoch_started is None:
+            return
+        figures = trainer.callback_metrics
+        parts = [f"epoch {epoch}/{trainer.max_epochs}"]
+        for split in SPLITS:
+            if f"loss/{split}" in figures:
+                parts.append(
+                    f"{split} loss {figures[f'loss/{split}']:.4f} accuracy {figures[f'accuracy/{split}']:.1%}"
+                )
+        self.write("  ".join([*parts, f"{time.perf_counter() - self.epoch_started:.1f} s"]))
+        self.epoch_started = None
+
+    def write_classes(self, module: L.LightningModule, split: str) -> None:
+        """Print the accuracy of every class."""
+        self.write(f"\n{split} accuracy by class")
+        for name, accuracy in describe_classes(module, split).items():
+            self.write(f"  {name:<14} {accuracy:6.1%}")
+
+    @rank_zero_only
+    def write(self, text: str) -> None:
+        """Print a line that stays above the bar, at once also in a pipe or a file."""
+        tqdm.write(text)
+        sys.stdout.flush()
+
+
+class RunRecord(Callback):
+    """Writes `results.json`, TensorBoard's chart that overlays the splits, and its HPARAMS tab."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.results: dict[str, Any] = {}
+        self.epoch_started: float | None = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Find out where the run's files go, which every process has to ask together."""
+        self.folder = Path(trainer.log_dir) if trainer.loggers and trainer.log_dir else None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write what is known before the first epoch; a resumed run keeps its earlier epochs."""
+        if self.folder is None or not trainer.is_global_zero:
+            return
+        file = self.folder / "results.json"
+        earlier = json.loads(file.read_text())["epochs"] if file.is_file() else []
+        self.results = {
+            "model": type(pl_module).__name__,
+            "data": type(trainer.datamodule).__name__ if trainer.datamodule else None,
+            "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
+            "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
+            "device": trainer.strategy.root_device.type,
+            "processes": trainer.world_size,
+            "threads": torch.get_num_threads(),
+            "machine": platform.platform(),
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("torch", "torchvision", "lightning", "torchmetrics", "tensorboard")},
+            "epochs": [epoch for epoch in earlier if epoch["epoch"] <= trainer.current_epoch],
+        }
+        for writer in self.get_tensorboard_writers(trainer):
+            self.write_layout(writer, pl_module)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Record the epoch before, whose training figures are logged after its end."""
+        self.record_epoch(trainer, pl_module)
+        self.epoch_started = time.perf_counter()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Record the last epoch."""
+        self.record_epoch(trainer, pl_module)
+
+    def record_epoch(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Add the epoch just ended, if there was one, to `results.json`."""
+        if self.epoch_started is None or not self.results:
+            return
+        evaluated = [split for split in SPLITS if f"loss/{split}" in trainer.callback_metrics]
+        record = {"epoch": trainer.current_epoch, **collect_figures(trainer)}
+        record["seconds"] = round(time.perf_counter() - self.epoch_started, 3)
+        record["images_scored"] = {split: count_images(module, split) for split in evaluated}
+        if "test" in evaluated:
+            record["accuracy_by_class/test"] = describe_classes(module, "test")
+        self.results["epochs"].append(record)
+        self.epoch_started = None
+        unfinished = self.folder / "results.json.part"
+        unfinished.write_text(json.dumps(self.results, indent=2) + "\n")
+        unfinished.replace(self.folder / "results.json")
+
+    @staticmethod
+    def get_tensorboard_writers(trainer: L.Trainer) -> list[Any]:
+        """Return the event file writers of the Trainer's TensorBoard loggers."""
+        return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+    @staticmethod
+    def write_layout(writer: Any, module: L.LightningModule) -> None:
+        """Write the custom-scalars layout, and the settings of the HPARAMS tab with final test accuracy as result."""
+        from torch.utils.tensorboard.summary import hparams
+
+        charts = {name: ["Multiline", [f"{name}/{split}" for split in SPLITS]] for name in ("loss", "accuracy")}
+        writer.add_custom_scalars({"training": charts})
+        settings = {
+            key: value if isinstance(value, (bool, int, float, str)) else str(value)
+            for key, value in {**module.hparams, **getattr(module.trainer.datamodule, "hparams", {})}.items()
+            if key != "class_names"
+        }
+        settings["model"] = type(module).__name__
+        settings["data"] = type(module.trainer.datamodule).__name__
+        # add_hparams and log_hyperparams would also write a false point of the metric.
+        for summary in hparams(settings, {"accuracy/test": 0}):
+            writer.file_writer.add_summary(summary)

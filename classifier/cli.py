@@ -1,0 +1,305 @@
+"""The command line: Lightning's own CLI with short names, packaged recipes and the settings kept in checkpoints."""
+
+import argparse
+import difflib
+import inspect
+import json
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning as L
+import torch
+from jsonargparse.typing import NonNegativeInt
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from classifier.callbacks import EpochLines, RunRecord
+from classifier.data import ImageDataModule
+from classifier.errors import SettingError, UserError
+from classifier.models import ImageClassifier
+
+RECIPES = Path(__file__).parent / "recipes"
+LOGS = "lightning_logs"
+# Taken from the data, so they are no options of their own.
+LINKED = ("image_shape", "num_classes")
+
+
+def find_recipe(name: str) -> str:
+    """Return the path of a packaged recipe, or of the user's own file.
+
+    Raises:
+        SettingError: When there is neither.
+    """
+    recipes = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
+    if not Path(name).is_file() and name not in recipes:
+        raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(recipes)}")
+    return str(recipes[name] if name in recipes and not Path(name).is_file() else name)
+
+
+def find_checkpoint(name: str, logs: Path) -> Path:
+    """Return the checkpoint file that `name` stands for.
+
+    Args:
+        name: "last" or "best" of the newest run, a run's folder or a checkpoint file.
+        logs: Folder of the runs.
+
+    Raises:
+        UserError: When there is none.
+    """
+    if name in ("last", "best"):
+        runs = sorted(logs.glob("*/checkpoints/last.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not runs:
+            raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit makes one")
+        best = runs[-1].with_name("best.ckpt")
+        return best if name == "best" and best.is_file() else runs[-1]
+    path = Path(name)
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
+    return path
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a checkpoint of this package; only tensors and plain values are read, no code is run.
+
+    Raises:
+        UserError: When the file is no such checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["classes"]["model"], checkpoint["hyper_parameters"], checkpoint["state_dict"]
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason[0]}") from error
+    return checkpoint
+
+
+def read_settings(checkpoint: dict[str, Any]) -> list[str]:
+    """Return the command line options that rebuild the network and the data of a checkpoint.
+
+    Raises:
+        UserError: When the checkpoint names a class that is not one of the networks or data sets.
+    """
+    options = []
+    for key, base, hparams in (
+        ("model", ImageClassifier, checkpoint["hyper_parameters"]),
+        ("data", ImageDataModule, checkpoint.get("datamodule_hyper_parameters", {})),
+    ):
+        if path := checkpoint["classes"].get(key):
+            known = {f"{part.__module__}.{part.__qualname__}" for part in list_subclasses(base)}
+            if path not in known:
+                raise UserError(f"the checkpoint's {key} is {path}, which is none of {', '.join(sorted(known))}")
+            init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
+            options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
+    return options
+
+
+def list_subclasses(base: type) -> list[type]:
+    """Return all classes below a class, bases of others included."""
+    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
+
+
+def shorten(message: str) -> str:
+    """Return jsonargparse's account of an error, which walks through every type it tried, as one line."""
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    value = re.search(r"Given value: (?:NestedArg\(.*val=)?'?([^\n')]*)", message)
+    lines = [line.strip(" -") for line in message.splitlines()]
+    noise = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
+    reasons = [line for line in lines if line and not any(word in line for word in noise)] or lines[-1:]
+    if re.search("dot import path|abstract|not a subclass|Import path", message):
+        base = ImageClassifier if keys[:1] == ["model"] else ImageDataModule
+        names = sorted(part.__name__ for part in list_subclasses(base) if not inspect.isabstract(part))
+        reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(names)}"]
+    elif value and value[1] not in "; ".join(reasons):
+        reasons.append(f"got {value[1]}")
+    text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
+    return f"--{'.'.join(keys)}: {text}" if keys else text
+
+
+class Parser(LightningArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise a SettingError that says what is wrong, and what was probably meant."""
+        text = shorten(message)
+        if unknown := re.match(r"unrecognized arguments: (--[\w.]+)", message):
+            options = [option for action in self._actions for option in action.option_strings]
+            parser = getattr(ex, "subcommand_parser", None) or self
+            options += [option for action in parser._actions for option in action.option_strings]
+            if close := difflib.get_close_matches(unknown[1], options, n=1):
+                text += f"; did you mean {close[0]}?"
+        raise SettingError(text)
+
+
+class ClassifierCLI(LightningCLI):
+    """`fit`, `validate` and `test` for any network and any data set of the package."""
+
+    resumed_run: Path | None = None
+    resumed_epochs = 0
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the subcommands and the arguments of their Trainer methods that are no options."""
+        skipped = {name: skip | {"weights_only", "verbose"} for name, skip in LightningCLI.subcommands().items()}
+        return {name: skipped[name] for name in ("fit", "validate", "test")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the options beside Trainer, model and data, and take image shape and classes from the data."""
+        parser.add_argument(
+            "--threads",
+            type=NonNegativeInt,
+            default=1,
+            help="CPU threads of each process; 0 leaves it to PyTorch, which takes every core.",
+        )
+        for name in LINKED:
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the command line behind the defaults or the settings of a checkpoint."""
+        self.config = parser.parse_args(self.complete(sys.argv[1:] if args is None else args))
+
+    def complete(self, args: list[str]) -> list[str]:
+        """Return the command line with the names of recipes and checkpoints resolved.
+
+        Defaults, and what a checkpoint holds, are put before the user's options, which so win. As defaults of the
+        parser they would leak: `--model CNN` would inherit the MLP's learning rate.
+        """
+        if not args or args[0] not in self.subcommands():
+            return args
+        subcommand, *rest = args
+        for i, word in enumerate(rest):
+            option, equals, value = word.partition("=")
+            if option in ("-c", "--config") and equals:
+                rest[i] = f"--config={find_recipe(value)}"
+            elif option in ("-c", "--config") and i + 1 < len(rest):
+                rest[i + 1] = find_recipe(rest[i + 1])
+            elif any(option in (f"--model.{name}", f"--model.init_args.{name}") for name in LINKED):
+                raise SettingError(f"{option} comes from the data: leave it out")
+        known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        known.add_argument("--ckpt_path")
+        known.add_argument("--trainer.default_root_dir", dest="root", default=".")
+        options, others = known.parse_known_args(rest)
+        if not options.ckpt_path:
+            if subcommand != "fit" and not {"-h", "--help"} & set(others):
+                raise SettingError(f"{subcommand} needs a checkpoint: --ckpt_path last, best, a run's folder or a file")
+            return [subcommand, "--model=MLP", "--data=FashionMNIST", *rest]
+        logs = Path(options.root, LOGS)
+        path = find_checkpoint(options.ckpt_path, logs)
+        checkpoint = load_checkpoint(path)
+        rank_zero_only(print)(f"checkpoint: {path}", flush=True)
+        settings = read_settings(checkpoint)
+        if subcommand == "fit" and path.parent.parent.parent.resolve() == logs.resolve():
+            self.resumed_run, self.resumed_epochs = path.parent.parent, checkpoint["epoch"] + 1
+            if (config := self.resumed_run / "config.yaml").is_file():
+                settings.insert(0, f"--config={config}")
+        return [subcommand, *settings, *rest, f"--ckpt_path={path}"]
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would let the checkpoint's settings overrule those of the command line."""
+
+    def before_instantiate_classes(self) -> None:
+        """Set the number of threads, and refuse what the data would silently overrule."""
+        if threads := self.config[self.subcommand].threads:
+            torch.set_num_threads(threads)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
+        settings = self.config_init[self.subcommand].trainer
+        callbacks: list[Callback] = [EpochLines(bar=settings.enable_progress_bar is not False)]
+        kwargs["enable_progress_bar"] = True
+        if self.subcommand != "fit":
+            self.save_config_callback = None
+            kwargs["logger"] = False
+        elif settings.logger in (None, True):
+            kwargs["logger"] = TensorBoardLogger(
+                settings.default_root_dir or ".",
+                name=LOGS,
+                version=self.resumed_run and self.resumed_run.name,
+                default_hp_metric=False,
+                # TensorBoard then drops what the run had logged after the epoch it is resumed from.
+                purge_step=self.resumed_epochs + 1 if self.resumed_run else None,
+            )
+        elif not settings.logger:
+            self.save_config_callback = None
+        if self.subcommand == "fit":
+            callbacks.append(RunRecord())
+            if settings.enable_checkpointing is not False:
+                best = {"monitor": "accuracy/val", "mode": "max"} if self.datamodule.hparams.val_split else {}
+                callbacks.append(
+                    ModelCheckpoint(
+                        filename="best",
+                        save_last=True,
+                        save_top_k=1 if best else 0,
+                        enable_version_counter=False,
+                        save_on_train_epoch_end=True,
+                        **best,
+                    )
+                )
+        kwargs["callbacks"] = [*(settings.callbacks or []), *callbacks]
+        return super().instantiate_trainer(**kwargs)
+
+    def fit(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str | None) -> None:
+        """Train, from the checkpoint on if there is one."""
+        self.trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+
+    def validate(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str) -> None:
+        """Score the validation images."""
+        self.trainer.validate(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False, weights_only=True)
+
+    def test(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str) -> None:
+        """Score the test images."""
+        self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False, weights_only=True)
+
+
+def silence_lightning() -> None:
+    """Keep out of a default run what Lightning says to everybody: tips, and warnings that do not fit this data."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The images are in memory: no worker would be faster.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # Everything is logged once an epoch, none of it per step.
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+    # Lightning 2.6.6 calls what PyTorch 2.15 deprecates.
+    warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+    # A resumed run goes on in its own folder.
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; what the user can put right ends in one line and exit status 1 or 2."""
+    silence_lightning()
+    try:
+        ClassifierCLI(
+            ImageClassifier,
+            ImageDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_kwargs={"overwrite": True},
+            parser_class=Parser,
+            parser_kwargs={"prog": "python -m classifier", "allow_abbrev": False},
+            trainer_defaults={"max_epochs": 30, "num_sanity_val_steps": 0, "enable_model_summary": False},
+            args=args,
+        )
+    except Exception as error:
+        if (cause := find_user_error(error)) is None:
+            raise
+        print(f"python -m classifier: error: {cause}", file=sys.stderr)
+        sys.exit(getattr(cause, "exit_status", SettingError.exit_status))
+
+
+def find_user_error(error: BaseException | None) -> BaseException | None:
+    """Return the error that speaks to the user among an error and those it was raised from, or None."""
+    while error is not None and not isinstance(error, (UserError, MisconfigurationException)):
+        error = error.__cause__ or error.__context__
+    return error

@@ -1,0 +1,285 @@
+"""The data sets, as LightningDataModules: uint8 images in memory, gathered a whole batch at a time."""
+
+import contextlib
+import io
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import torchvision
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from classifier.errors import UserError, require
+
+Batch = tuple[Tensor, Tensor]
+
+
+class ImageDataset(Dataset):
+    """Labelled images in memory.
+
+    Args:
+        images: uint8 tensor (N, C, H, W).
+        labels: int64 tensor (N,).
+        split: "train", "val" or "test", the name under which their scores are logged.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, split: str) -> None:
+        self.images, self.labels, self.split = images, labels, split
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Return one image (C, H, W) and its label."""
+        return self.images[index], self.labels[index]
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Return a batch: images (N, C, H, W) and labels (N,), without the indices that are padding."""
+        if PADDING in indices:
+            indices = [index for index in indices if index != PADDING]
+        selected = torch.tensor(indices, dtype=torch.long).to(self.labels.device, non_blocking=True)
+        return self.images.index_select(0, selected), self.labels.index_select(0, selected)
+
+
+PADDING = -1  # the index that EvaluationSampler deals where a process has no image left
+
+
+class EvaluationSampler(DistributedSampler):
+    """Deals every image to exactly one process, and padding so that all processes have the same number of batches.
+
+    A DistributedSampler repeats images instead, and then scores them twice. Unequal numbers of batches would leave
+    one process waiting for buffers that another no longer sends.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the indices of this process."""
+        return iter([i if i < len(self.dataset) else PADDING for i in range(self.rank, self.total_size, self.num_replicas)])
+
+
+def keep_batch(batch: Batch) -> Batch:
+    """Return what `ImageDataset.__getitems__` has already gathered."""
+    return batch
+
+
+class ImageDataModule(L.LightningDataModule, ABC):
+    """Base of all data sets: a subclass states its constants and how its images are read.
+
+    Args:
+        root: Folder under which the files lie, or are downloaded to.
+        batch_size: Images a training step, on each device; above 0.
+        val_split: Number of images held out of the training set, always the same ones; 0 for none. With some,
+            the best epoch is chosen on them; the test images never choose anything.
+        download: Whether missing files are downloaded.
+        test_batch_size: Images scored at a time, on each device; above 0.
+
+    Raises:
+        ValueError: When an argument is out of its range, or when files are missing or broken.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __init__(
+        self,
+        root: str = "data",
+        batch_size: int = 64,
+        val_split: int = 0,
+        download: bool = True,
+        test_batch_size: int = 250,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        require(batch_size > 0, f"batch_size must be above 0, not {batch_size}")
+        require(test_batch_size > 0, f"test_batch_size must be above 0, not {test_batch_size}")
+        require(val_split >= 0, f"val_split must be at least 0, not {val_split}")
+        self.datasets: dict[str, ImageDataset] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @abstractmethod
+    def read(self, train: bool) -> Batch:
+        """Return uint8 images (N, C, H, W) and int64 labels (N,) of the training or the test set."""
+
+    def setup(self, stage: str) -> None:
+        """Read what a stage needs; `stage` is "fit", "validate", "test" or "predict"."""
+        if stage in ("fit", "validate") and "train" not in self.datasets:
+            images, labels = self.read(train=True)
+            held_out = self.hparams.val_split
+            require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
+            if held_out:
+                order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+                chosen, rest = order[:held_out].sort().values, order[held_out:].sort().values
+                self.datasets["val"] = ImageDataset(images[chosen], labels[chosen], "val")
+                images, labels = images[rest], labels[rest]
+            self.datasets["train"] = ImageDataset(images, labels, "train")
+        if stage in ("fit", "test") and "test" not in self.datasets:
+            self.datasets["test"] = ImageDataset(*self.read(train=False), "test")
+
+    def train_dataloader(self) -> DataLoader:
+        """Return shuffled batches of the training images, the same order for the same seed and epoch."""
+        return self.make_loader("train", self.hparams.batch_size)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """Return what is scored after every epoch: validation images, if any, and while fitting the test images."""
+        splits = [split for split in ("val", "test") if split in self.datasets]
+        if self.trainer is not None and self.trainer.state.fn == "validate":
+            require(bool(self.hparams.val_split), "there are no validation images: val_split is 0; score the test set")
+            splits = ["val"]
+        return [self.make_loader(split, self.hparams.test_batch_size) for split in splits]
+
+    def test_dataloader(self) -> DataLoader:
+        """Return the test images in order."""
+        return self.make_loader("test", self.hparams.test_batch_size)
+
+    def make_loader(self, split: str, batch_size: int) -> DataLoader:
+        """Return batches of a split: shuffled if it is for training, dealt out if there are several processes."""
+        dataset = self.datasets[split]
+        replicas, rank = 1, 0
+        if self.trainer is not None:
+            # No transfer a batch: the images lie where the network is. All data sets here are below 200 MB.
+            device = self.trainer.strategy.root_device
+            dataset.images, dataset.labels = dataset.images.to(device), dataset.labels.to(device)
+            replicas, rank = self.trainer.world_size, self.trainer.global_rank
+        sampler = None
+        if split == "train":
+            # Lightning tells a DistributedSampler the epoch: a resumed run shuffles as an uninterrupted one.
+            seed = int(os.getenv("PL_GLOBAL_SEED", "0"))
+            sampler = DistributedSampler(dataset, replicas, rank, shuffle=True, seed=seed)
+        elif replicas > 1:
+            sampler = EvaluationSampler(dataset, replicas, rank)
+        return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=keep_batch)
+
+    # Overridden, the three transfer hooks cost a step nothing; Lightning's own walk through the batch.
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return the batch as it is."""
+        return batch
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Return images and labels on the device."""
+        images, labels = batch
+        return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return the batch as it is."""
+        return batch
+
+
+class TorchvisionDataModule(ImageDataModule):
+    """Base of the data sets that torchvision downloads, checks and reads."""
+
+    torchvision_class: type[torchvision.datasets.VisionDataset]
+
+    @abstractmethod
+    def find_missing(self) -> list[Path]:
+        """Return the files that are not there."""
+
+    def prepare_data(self) -> None:
+        """Download missing files.
+
+        Raises:
+            ValueError: When files are missing and cannot be downloaded.
+        """
+        if not (missing := self.find_missing()):
+            return
+        reason = "download is switched off"
+        if self.hparams.download:
+            before = socket.getdefaulttimeout()
+            socket.setdefaulttimeout(5)
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    self.torchvision_class(self.hparams.root, download=True)
+                return
+            except (OSError, RuntimeError) as error:
+                reason = f"downloading failed: {str(error).strip().splitlines()[0]}"
+            finally:
+                socket.setdefaulttimeout(before)
+        names = ", ".join(path.name for path in missing)
+        raise UserError(
+            f"{type(self).__name__} needs these files in {missing[0].parent}: {names} ({reason}). "
+            "Without any files runs: python -m classifier fit --config digits"
+        )
+
+
+class FashionMNIST(TorchvisionDataModule):
+    """70,000 grey pictures of 10 kinds of clothing, 28x28 (Xiao, Rasul and Vollgraf, 2017); 60,000 for training."""
+
+    torchvision_class = torchvision.datasets.FashionMNIST
+    image_shape = (1, 28, 28)
+    class_names = tuple(torchvision.datasets.FashionMNIST.classes)
+
+    def find_missing(self) -> list[Path]:
+        """Return those of the four IDX files that are not there."""
+        folder = Path(self.hparams.root, "FashionMNIST", "raw")
+        files = [folder / Path(name).stem for name, _ in self.torchvision_class.resources]
+        return [file for file in files if not file.is_file()]
+
+    def read(self, train: bool) -> Batch:
+        """Return images (N, 1, 28, 28) and labels (N,)."""
+        dataset = self.torchvision_class(self.hparams.root, train=train)
+        return dataset.data.unsqueeze(1), dataset.targets
+
+
+class CIFAR10(TorchvisionDataModule):
+    """60,000 colour photographs of 10 kinds of things, 32x32 (Krizhevsky, 2009); 50,000 for training.
+
+    Args:
+        root: Folder under which the files lie, or are downloaded to.
+        batch_size: Images a training step, on each device; above 0. 4 is the tutorial's.
+        **options: Further arguments of ImageDataModule.
+    """
+
+    torchvision_class = torchvision.datasets.CIFAR10
+    image_shape = (3, 32, 32)
+    class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    mean = (0.5, 0.5, 0.5)  # PyTorch's tutorial "Training a Classifier"
+    std = (0.5, 0.5, 0.5)
+
+    def __init__(self, root: str = "data", batch_size: int = 4, **options: Any) -> None:
+        super().__init__(root=root, batch_size=batch_size, **options)
+
+    def find_missing(self) -> list[Path]:
+        """Return those of the six batch files and their list of names that are not there."""
+        dataset = self.torchvision_class
+        folder = Path(self.hparams.root, dataset.base_folder)
+        names = [name for name, _ in (*dataset.train_list, *dataset.test_list)] + [dataset.meta["filename"]]
+        return [folder / name for name in names if not (folder / name).is_file()]
+
+    def read(self, train: bool) -> Batch:
+        """Return images (N, 3, 32, 32) and labels (N,)."""
+        dataset = self.torchvision_class(self.hparams.root, train=train)
+        return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(dataset.targets)
+
+
+class Digits(ImageDataModule):
+    """1,797 grey pictures of handwritten digits, 8x8, that come with scikit-learn (Alpaydin and Kaynak, 1998).
+
+    1,437 are for training and 360 for testing, in a fixed split with equal shares of every digit.
+    """
+
+    image_shape = (1, 8, 8)
+    class_names = tuple("0123456789")
+
+    def read(self, train: bool) -> Batch:
+        """Return images (N, 1, 8, 8) and labels (N,)."""
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        digits = load_digits()
+        images = (torch.from_numpy(digits.images) * (255 / 16)).round().to(torch.uint8).unsqueeze(1)  # were 0 to 16
+        labels = torch.from_numpy(digits.target).long()
+        parts = train_test_split(range(len(labels)), test_size=360, stratify=digits.target, random_state=0)
+        indices = parts[0 if train else 1]
+        return images[indices], labels[indices]

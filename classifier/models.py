@@ -1,0 +1,354 @@
+"""The networks, as LightningModules on one base that holds step, scores and optimizer."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from classifier.errors import SettingError, require
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Scores(Metric):
+    """Mean cross-entropy and confusion matrix of one pass over a data set, exact on any number of processes.
+
+    A step only keeps its logits and labels: they are scored a few thousand images at a time, because a metric's
+    `update` costs more than half a training step of the small networks.
+
+    Args:
+        num_classes: Number of classes C.
+    """
+
+    full_state_update = False
+    images_kept = 4096  # at 1,000 classes 16 MB of logits
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.kept: list[Batch] = []
+        self.num_kept = 0
+        self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.long), dist_reduce_fx="sum")
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Keep logits (N, C) and labels (N,) of one batch for scoring."""
+        self.kept.append((logits.detach(), labels))
+        self.num_kept += len(labels)
+        if self.num_kept >= self.images_kept:
+            self.score_kept()
+
+    def score_kept(self) -> None:
+        """Score the batches kept so far."""
+        if self.num_kept:
+            logits, labels = (torch.cat(tensors) for tensors in zip(*self.kept, strict=True))
+            self.update(logits, labels)
+        self.kept, self.num_kept = [], 0
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """Score logits (N, C) against labels (N,)."""
+        self.loss_sum += F.cross_entropy(logits.float(), labels, reduction="sum")
+        self.counts += multiclass_confusion_matrix(logits, labels, self.num_classes, validate_args=False)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return `loss` and `accuracy` (scalars), `per_class` accuracy (C,) and `counts` (C true, C predicted)."""
+        return {
+            "loss": self.loss_sum / self.counts.sum(),
+            "accuracy": self.counts.trace() / self.counts.sum(),
+            "per_class": self.counts.diag() / self.counts.sum(dim=1),
+            "counts": self.counts,
+        }
+
+    def reset(self) -> None:
+        """Forget all images."""
+        super().reset()
+        self.kept, self.num_kept = [], 0
+
+
+class ImageClassifier(L.LightningModule, ABC):
+    """Base of all networks: a subclass defines `build_network` and, where it has options, a constructor.
+
+    Images may come as uint8 or as float in [0, 1]; they are normalised inside. What is not given here of `mean`,
+    `std` and `class_names` is taken from the data module when a Trainer starts, and stays in the checkpoint.
+
+    Args:
+        image_shape: Channels, height and width of an image in pixels.
+        num_classes: Number of classes, at least 2.
+        lr: Learning rate of SGD, above 0.
+        momentum: Momentum of SGD, from 0 to below 1.
+        weight_decay: L2 penalty of SGD, at least 0.
+        mean: What is subtracted from pixels in [0, 1], one number a channel or one for all.
+        std: What pixels are divided by afterwards, one number a channel or one for all.
+        class_names: Names of the classes in the order of their labels.
+
+    Raises:
+        ValueError: When an argument is out of its range, or when the data of a Trainer do not fit.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        require(
+            len(image_shape) == 3 and min(image_shape) > 0,
+            f"image_shape is (channels, height, width), each above 0, not {image_shape}",
+        )
+        require(num_classes >= 2, f"num_classes must be at least 2, not {num_classes}")
+        require(lr > 0, f"lr must be above 0, not {lr}")
+        require(0 <= momentum < 1, f"momentum must be from 0 to below 1, not {momentum}")
+        require(weight_decay >= 0, f"weight_decay must be at least 0, not {weight_decay}")
+        self.network = self.build_network()
+        self.train_scores, self.val_scores, self.test_scores = (Scores(num_classes) for _ in range(3))
+        self.evaluated_splits = ["val"]
+        self.training_seconds = 0.0
+        self.set_normalisation()
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """Return the plain network, from normalised images (N, *image_shape) to logits (N, num_classes)."""
+
+    @property
+    def hparams_initial(self) -> dict[str, Any]:
+        """The hyperparameters as loggers get them: lists for tuples, which safe YAML cannot read."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in self.hparams.items()}
+
+    def set_normalisation(self) -> None:
+        """Make `mean` and `std` of the hyperparameters the ones that `forward` uses."""
+        for name, default in (("mean", 0.0), ("std", 1.0)):
+            value = torch.tensor(self.hparams[name] or (default,), device=self.device)
+            channels = self.hparams.image_shape[0]
+            require(len(value) in (1, channels), f"{name} needs 1 or {channels} numbers, not {len(value)}")
+            self.register_buffer(name, value.expand(channels).reshape(-1, 1, 1).clone(), persistent=False)
+        require(bool((self.std > 0).all()), f"std must be above 0, not {self.hparams.std}")
+        self.normalises = bool((self.mean != 0).any() or (self.std != 1).any())
+
+    def setup(self, stage: str) -> None:
+        """Check the Trainer's data module against this network and take normalisation and class names from it."""
+        data = self.trainer.datamodule
+        if not hasattr(data, "class_names"):
+            return
+        mine, theirs = ((tuple(o.image_shape), o.num_classes) for o in (self.hparams, data))
+        name = type(self).__name__
+        if mine != theirs:
+            raise SettingError(
+                f"{name} takes images {mine[0]} of {mine[1]} classes, {type(data).__name__} has images {theirs[0]} of "
+                f"{theirs[1]} classes: make it {name}(image_shape={theirs[0]}, num_classes={theirs[1]})"
+            )
+        if self.hparams.class_names not in (None, data.class_names):
+            raise SettingError(
+                f"{name} was trained to tell {', '.join(self.hparams.class_names)}; "
+                f"{type(data).__name__} has {', '.join(data.class_names)}"
+            )
+        for key in ("mean", "std", "class_names"):
+            if self.hparams[key] is None:
+                self.hparams[key] = getattr(data, key)
+        self.set_normalisation()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
+        scale = 255 if images.dtype == torch.uint8 else 1
+        images = images.to(self.mean.dtype)
+        if scale != 1:
+            images = images / scale
+        if self.normalises:
+            images = (images - self.mean) / self.std
+        return self.network(images)
+
+    def get_scores(self, split: str) -> Scores:
+        """Return the scores of "train", "val" or "test", as of the last time that split was gone through."""
+        return getattr(self, f"{split}_scores")
+
+    def score(self, batch: Batch, split: str) -> Tensor:
+        """Return the logits of a batch and keep them for the scores of `split`."""
+        images, labels = batch
+        logits = self(images)
+        self.get_scores(split).add(logits, labels)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy of images (N, C, H, W) and labels (N,)."""
+        return F.cross_entropy(self.score(batch, "train"), batch[1])
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Score a batch of the validation or, after every epoch of training, of the test images."""
+        self.score(batch, self.evaluated_splits[dataloader_idx])
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch of the test images."""
+        self.score(batch, "test")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return SGD with the learning rate, momentum and weight decay of the hyperparameters."""
+        h = self.hparams
+        return torch.optim.SGD(self.parameters(), lr=h.lr, momentum=h.momentum, weight_decay=h.weight_decay)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's scores and clock."""
+        self.train_scores.reset()
+        self.training_seconds = -time.perf_counter()
+
+    def on_validation_start(self) -> None:
+        """Stop the clock of training, and find out which images are about to be scored."""
+        self.pause_training_clock()
+        self.start_evaluation(self.trainer.val_dataloaders, "val")
+
+    def on_validation_end(self) -> None:
+        """Let the clock of training run on."""
+        self.training_seconds -= time.perf_counter()
+
+    def on_test_start(self) -> None:
+        """Start the scores of the test images."""
+        self.start_evaluation(self.trainer.test_dataloaders, "test")
+
+    def pause_training_clock(self) -> None:
+        """Wait until the device has done all steps of training, and stop the clock."""
+        self.train_scores.score_kept()
+        self.train_scores.loss_sum.item()
+        self.training_seconds += time.perf_counter()
+
+    def start_evaluation(self, loaders: Any, split: str) -> None:
+        """Reset the scores of the splits that the loaders read; a foreign loader counts as `split`."""
+        loaders = loaders if isinstance(loaders, list) else [loaders]
+        self.evaluated_splits = [getattr(getattr(loader, "dataset", None), "split", split) for loader in loaders]
+        for name in self.evaluated_splits:
+            self.get_scores(name).reset()
+
+    def log_epoch(self, split: str, **figures: float) -> None:
+        """Log loss and accuracy of a split, and further figures, at the number of epochs done."""
+        self.get_scores(split).score_kept()
+        scores = self.get_scores(split).compute()
+        figures = {f"loss/{split}": scores["loss"], f"accuracy/{split}": scores["accuracy"], **figures}
+        # Lightning takes a logged "step" as the x axis. Every process has the same figures: max keeps them exact.
+        figures["step"] = float(self.current_epoch + 1)
+        self.log_dict(figures, sync_dist=True, reduce_fx="max")
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training figures, learning rate and images per second."""
+        self.pause_training_clock()
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        images = self.train_scores.compute()["counts"].sum()
+        self.log_epoch("train", **{"lr": lr, "speed/images_per_second": images / self.training_seconds})
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of the validation and test images."""
+        for split in self.evaluated_splits:
+            self.log_epoch(split)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures of the test images."""
+        self.log_epoch("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the names of the classes that rebuild this network and its data."""
+        data = self.trainer.datamodule
+        checkpoint["classes"] = {
+            key: f"{type(part).__module__}.{type(part).__qualname__}"
+            for key, part in (("model", self), ("data", data))
+            if part is not None
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the settings given now win over those of the stored optimizer."""
+        for state in checkpoint.get("optimizer_states", ()):
+            for group in state["param_groups"]:
+                group.update({key: self.hparams[key] for key in ("lr", "momentum", "weight_decay")})
+
+
+class MLP(ImageClassifier):
+    """Fully connected network with ReLU; by default 784-256-128-10 with 235,146 parameters.
+
+    Layers and training are those of the tutorial "classify fashion items with a neural network".
+
+    Args:
+        image_shape: Channels, height and width of an image in pixels.
+        num_classes: Number of classes, at least 2.
+        hidden_sizes: Widths of the hidden layers, each above 0.
+        lr: Learning rate of SGD, above 0.
+        **training: Further arguments of ImageClassifier.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int = 10,
+        hidden_sizes: tuple[int, ...] = (256, 128),
+        lr: float = 0.01,
+        **training: Any,
+    ) -> None:
+        require(all(size > 0 for size in hidden_sizes), f"hidden_sizes must be above 0, not {hidden_sizes}")
+        super().__init__(image_shape=image_shape, num_classes=num_classes, lr=lr, **training)
+
+    def build_network(self) -> nn.Module:
+        """Return flatten, linear and ReLU layers."""
+        sizes = (math.prod(self.hparams.image_shape), *self.hparams.hidden_sizes, self.hparams.num_classes)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+
+class CNN(ImageClassifier):
+    """Two convolutions with pooling and three linear layers; by default 62,006 parameters.
+
+    Layers, their names and training are those of PyTorch's tutorial "Training a Classifier".
+
+    Args:
+        image_shape: Channels, height and width of an image in pixels; at least 16 x 16.
+        num_classes: Number of classes, at least 2.
+        lr: Learning rate of SGD, above 0.
+        momentum: Momentum of SGD, from 0 to below 1.
+        **training: Further arguments of ImageClassifier.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (3, 32, 32),
+        num_classes: int = 10,
+        lr: float = 0.001,
+        momentum: float = 0.9,
+        **training: Any,
+    ) -> None:
+        super().__init__(image_shape=image_shape, num_classes=num_classes, lr=lr, momentum=momentum, **training)
+
+    def build_network(self) -> nn.Module:
+        """Return the layers under the tutorial's names."""
+        channels, *size = self.hparams.image_shape
+        # A 5x5 convolution takes 4 pixels of a side, pooling halves it; twice.
+        height, width = (((side - 4) // 2 - 4) // 2 for side in size)
+        require(
+            min(height, width) > 0,
+            f"CNN needs images of at least 16x16 pixels, these have {size[0]}x{size[1]}: use the MLP",
+        )
+        return nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(channels, 6, 5),
+                relu1=nn.ReLU(),
+                pool1=nn.MaxPool2d(2),
+                conv2=nn.Conv2d(6, 16, 5),
+                relu2=nn.ReLU(),
+                pool2=nn.MaxPool2d(2),
+                flatten=nn.Flatten(),
+                fc1=nn.Linear(16 * height * width, 120),
+                relu3=nn.ReLU(),
+                fc2=nn.Linear(120, 84),
+                relu4=nn.ReLU(),
+                fc3=nn.Linear(84, self.hparams.num_classes),
+            )
+        )
