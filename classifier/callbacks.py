@@ -70,7 +70,7 @@ class EpochLines(TQDMProgressBar):
         """Print the line of the epoch before, whose training figures are logged after its end."""
         self.write_epoch(trainer, trainer.current_epoch)
         super().on_train_epoch_start(trainer, pl_module)
-        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+        self.train_progress_bar.set_description(self.name_epoch(trainer, trainer.current_epoch + 1))
         self.epoch_started = time.perf_counter()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -106,14 +106,17 @@ class EpochLines(TQDMProgressBar):
         if self.epoch_started is None:
             return
         figures = trainer.callback_metrics
-        parts = [f"epoch {epoch}/{trainer.max_epochs}"]
+        parts = [self.name_epoch(trainer, epoch)]
         for split in SPLITS:
             if f"loss/{split}" in figures:
-                parts.append(
-                    f"{split} loss {figures[f'loss/{split}']:.4f} accuracy {figures[f'accuracy/{split}']:.1%}"
-                )
+                parts.append(f"{split} loss {figures[f'loss/{split}']:.4f} accuracy {figures[f'accuracy/{split}']:.1%}")
         self.write("  ".join([*parts, f"{time.perf_counter() - self.epoch_started:.1f} s"]))
         self.epoch_started = None
+
+    @staticmethod
+    def name_epoch(trainer: L.Trainer, epoch: int) -> str:
+        """Return "epoch 3/30", or "epoch 3" where steps or time limit the run."""
+        return f"epoch {epoch}" + (f"/{trainer.max_epochs}" if trainer.max_epochs > 0 else "")
 
     def write_classes(self, module: L.LightningModule, split: str) -> None:
         """Print the accuracy of every class."""

@@ -60,7 +60,9 @@ class EvaluationSampler(DistributedSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Yield the indices of this process."""
-        return iter([i if i < len(self.dataset) else PADDING for i in range(self.rank, self.total_size, self.num_replicas)])
+        return iter(
+            [i if i < len(self.dataset) else PADDING for i in range(self.rank, self.total_size, self.num_replicas)]
+        )
 
 
 def keep_batch(batch: Batch) -> Batch:

@@ -1,0 +1,101 @@
+"""Checkpoints: how a run writes them, how one is found by name, and the settings in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from classifier.data import ImageDataModule
+from classifier.errors import UserError
+from classifier.models import ImageClassifier
+
+# What the network takes from the data, and is no option of its own.
+LINKED = ("image_shape", "num_classes")
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Saves `last.ckpt` after every epoch and, if there are validation images, `best.ckpt` by their accuracy.
+
+    Args:
+        save_best: Whether there are validation images.
+    """
+
+    # Lightning asks for it 7 times a step, and its own is put together anew from all arguments each time.
+    state_key = "RunCheckpoint"
+
+    def __init__(self, save_best: bool) -> None:
+        super().__init__(
+            filename="best",
+            monitor="accuracy/val" if save_best else None,
+            mode="max",
+            save_top_k=1 if save_best else 0,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+
+def find_checkpoint(name: str, logs: Path) -> Path:
+    """Return the checkpoint file that `name` stands for.
+
+    Args:
+        name: "last" or "best" of the newest run, a run's folder or a checkpoint file.
+        logs: Folder of the runs.
+
+    Raises:
+        UserError: When there is none.
+    """
+    if name in ("last", "best"):
+        runs = sorted(logs.glob("*/checkpoints/last.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not runs:
+            raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit makes one")
+        best = runs[-1].with_name("best.ckpt")
+        return best if name == "best" and best.is_file() else runs[-1]
+    path = Path(name)
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
+    return path
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a checkpoint of this package; only tensors and plain values are read, no code is run.
+
+    Raises:
+        UserError: When the file is no such checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["classes"]["model"], checkpoint["hyper_parameters"], checkpoint["state_dict"]
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason[0]}") from error
+    return checkpoint
+
+
+def read_settings(checkpoint: dict[str, Any]) -> list[str]:
+    """Return the command line options that rebuild the network and the data of a checkpoint.
+
+    Raises:
+        UserError: When the checkpoint names a class that is not one of the networks or data sets.
+    """
+    options = []
+    for key, base, hparams in (
+        ("model", ImageClassifier, checkpoint["hyper_parameters"]),
+        ("data", ImageDataModule, checkpoint.get("datamodule_hyper_parameters", {})),
+    ):
+        if path := checkpoint["classes"].get(key):
+            known = {f"{part.__module__}.{part.__qualname__}" for part in list_subclasses(base)}
+            if path not in known:
+                raise UserError(f"the checkpoint's {key} is {path}, which is none of {', '.join(sorted(known))}")
+            init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
+            options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
+    return options
+
+
+def list_subclasses(base: type) -> list[type]:
+    """Return all classes below a class, bases of others included."""
+    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
