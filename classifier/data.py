@@ -183,10 +183,23 @@ class TorchvisionDataModule(ImageDataModule):
     """Base of the data sets that torchvision downloads, checks and reads."""
 
     torchvision_class: type[torchvision.datasets.VisionDataset]
+    folder: str
+    files: tuple[str, ...]
 
-    @abstractmethod
-    def find_missing(self) -> list[Path]:
-        """Return the files that are not there."""
+    def open_dataset(self, train: bool) -> Any:
+        """Return torchvision's data set, which has read its files.
+
+        Raises:
+            ValueError: When they are damaged.
+        """
+        try:
+            return self.torchvision_class(self.hparams.root, train=train)
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise UserError(
+                f"{type(self).__name__}: the files in {Path(self.hparams.root, self.folder)} are damaged "
+                f"({reason[0]}); delete them, and the next start downloads them anew"
+            ) from error
 
     def prepare_data(self) -> None:
         """Download missing files.
@@ -194,7 +207,8 @@ class TorchvisionDataModule(ImageDataModule):
         Raises:
             ValueError: When files are missing and cannot be downloaded.
         """
-        if not (missing := self.find_missing()):
+        folder = Path(self.hparams.root, self.folder)
+        if not (missing := [name for name in self.files if not (folder / name).is_file()]):
             return
         reason = "download is switched off"
         if self.hparams.download:
@@ -205,12 +219,11 @@ class TorchvisionDataModule(ImageDataModule):
                     self.torchvision_class(self.hparams.root, download=True)
                 return
             except (OSError, RuntimeError) as error:
-                reason = f"downloading failed: {str(error).strip().splitlines()[0]}"
+                reason = f"downloading failed: {str(error).strip().splitlines()[0].rstrip(':')}"
             finally:
                 socket.setdefaulttimeout(before)
-        names = ", ".join(path.name for path in missing)
         raise UserError(
-            f"{type(self).__name__} needs these files in {missing[0].parent}: {names} ({reason}). "
+            f"{type(self).__name__} needs these files in {folder}: {', '.join(missing)} ({reason}). "
             "Without any files runs: python -m classifier fit --config digits"
         )
 
@@ -219,18 +232,14 @@ class FashionMNIST(TorchvisionDataModule):
     """70,000 grey pictures of 10 kinds of clothing, 28x28 (Xiao, Rasul and Vollgraf, 2017); 60,000 for training."""
 
     torchvision_class = torchvision.datasets.FashionMNIST
+    folder = "FashionMNIST/raw"
+    files = tuple(Path(name).stem for name, _ in torchvision_class.resources)
     image_shape = (1, 28, 28)
-    class_names = tuple(torchvision.datasets.FashionMNIST.classes)
-
-    def find_missing(self) -> list[Path]:
-        """Return those of the four IDX files that are not there."""
-        folder = Path(self.hparams.root, "FashionMNIST", "raw")
-        files = [folder / Path(name).stem for name, _ in self.torchvision_class.resources]
-        return [file for file in files if not file.is_file()]
+    class_names = tuple(torchvision_class.classes)
 
     def read(self, train: bool) -> Batch:
         """Return images (N, 1, 28, 28) and labels (N,)."""
-        dataset = self.torchvision_class(self.hparams.root, train=train)
+        dataset = self.open_dataset(train)
         return dataset.data.unsqueeze(1), dataset.targets
 
 
@@ -244,6 +253,8 @@ class CIFAR10(TorchvisionDataModule):
     """
 
     torchvision_class = torchvision.datasets.CIFAR10
+    folder = torchvision_class.base_folder
+    files = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
     image_shape = (3, 32, 32)
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     mean = (0.5, 0.5, 0.5)  # PyTorch's tutorial "Training a Classifier"
@@ -252,16 +263,9 @@ class CIFAR10(TorchvisionDataModule):
     def __init__(self, root: str = "data", batch_size: int = 4, **options: Any) -> None:
         super().__init__(root=root, batch_size=batch_size, **options)
 
-    def find_missing(self) -> list[Path]:
-        """Return those of the six batch files and their list of names that are not there."""
-        dataset = self.torchvision_class
-        folder = Path(self.hparams.root, dataset.base_folder)
-        names = [name for name, _ in (*dataset.train_list, *dataset.test_list)] + [dataset.meta["filename"]]
-        return [folder / name for name in names if not (folder / name).is_file()]
-
     def read(self, train: bool) -> Batch:
         """Return images (N, 3, 32, 32) and labels (N,)."""
-        dataset = self.torchvision_class(self.hparams.root, train=train)
+        dataset = self.open_dataset(train)
         return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(dataset.targets)
 
 

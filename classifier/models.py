@@ -150,6 +150,12 @@ class ImageClassifier(L.LightningModule, ABC):
         h = self.hparams
         return torch.optim.SGD(self.parameters(), lr=h.lr, momentum=h.momentum, weight_decay=h.weight_decay)
 
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the gradients, without the profiling of `zero_grad`: 2 % of a step of the MLP."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def on_train_epoch_start(self) -> None:
         """Start the epoch's scores and clock."""
         self.train_scores.reset()
@@ -306,8 +312,8 @@ class CNN(ImageClassifier):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Do small batches without oneDNN, whose set-up then costs more than it saves: 20 % of a step of 4 images."""
-        torch.backends.mkldnn.set_flags(len(batch[1]) > 8)
+        torch.backends.mkldnn.enabled = len(batch[1]) > 8
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Switch oneDNN on again, for evaluation and whatever else runs in this program."""
-        torch.backends.mkldnn.set_flags(True)
+        torch.backends.mkldnn.enabled = True
