@@ -16,25 +16,24 @@ LINKED = ("image_shape", "num_classes")
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Saves `last.ckpt` after every epoch and, if there are validation images, `best.ckpt` by their accuracy.
+    """Saves one checkpoint file after every epoch, or after every epoch that is the best so far.
+
+    Lightning's `save_last` would leave out the epochs that are not the best.
 
     Args:
-        save_best: Whether there are validation images.
+        name: The file is `checkpoints/<name>.ckpt` in the run's folder.
+        monitor: Tag of the accuracy that has to rise, or None to save every epoch.
     """
 
-    # Lightning asks for it 7 times a step, and its own is put together anew from all arguments each time.
-    state_key = "RunCheckpoint"
-
-    def __init__(self, save_best: bool) -> None:
+    def __init__(self, name: str, monitor: str | None = None) -> None:
         super().__init__(
-            filename="best",
-            monitor="accuracy/val" if save_best else None,
-            mode="max",
-            save_top_k=1 if save_best else 0,
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
+            filename=name, monitor=monitor, mode="max", save_on_train_epoch_end=True, enable_version_counter=False
         )
+
+    @property
+    def state_key(self) -> str:
+        """Return the key of the state; asked for 7 times a step, and Lightning's own lists all arguments each time."""
+        return self.filename
 
 
 def find_checkpoint(name: str, logs: Path) -> Path:

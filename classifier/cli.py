@@ -6,6 +6,7 @@ import difflib
 import inspect
 import logging
 import os
+import pydoc
 import re
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 
 import lightning as L
 import torch
+import yaml
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -38,18 +40,29 @@ from classifier.models import ImageClassifier
 
 RECIPES = Path(__file__).parent / "recipes"
 LOGS = "lightning_logs"
+# The Trainer options that --help shows; all others work, and stand in Lightning's documentation and --print_config.
+COMMON = (
+    *("accelerator", "devices", "strategy", "num_nodes", "precision", "max_epochs", "max_steps", "max_time"),
+    *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
+    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic", "profiler"),
+)
 
 
 def find_recipe(name: str) -> str:
     """Return the path of a packaged recipe, or of the user's own file.
 
     Raises:
-        SettingError: When there is neither.
+        SettingError: When there is neither, or it is not YAML.
     """
     recipes = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
-    if not Path(name).is_file() and name not in recipes:
+    path = Path(name) if Path(name).is_file() else recipes.get(name)
+    if path is None:
         raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(recipes)}")
-    return str(recipes[name] if name in recipes and not Path(name).is_file() else name)
+    try:
+        yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError(f"--config {name} is not YAML: {' '.join(str(error).split())}") from error
+    return str(path)
 
 
 def shorten(message: str) -> str:
@@ -114,6 +127,9 @@ class ClassifierCLI(LightningCLI):
             default=1,
             help="CPU threads of each process; 0 leaves it to PyTorch, which takes every core.",
         )
+        for action in parser._actions:
+            if action.dest.startswith("trainer.") and action.dest.removeprefix("trainer.") not in COMMON:
+                action.help = argparse.SUPPRESS
         for name in LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -136,8 +152,6 @@ class ClassifierCLI(LightningCLI):
                 rest[i] = f"--config={find_recipe(value)}"
             elif option in ("-c", "--config") and i + 1 < len(rest):
                 rest[i + 1] = find_recipe(rest[i + 1])
-            elif any(option in (f"--model.{name}", f"--model.init_args.{name}") for name in LINKED):
-                raise SettingError(f"{option} comes from the data: leave it out")
         known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         known.add_argument("--ckpt_path")
         known.add_argument("--trainer.default_root_dir", dest="root", default=".")
@@ -162,8 +176,13 @@ class ClassifierCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Set the number of threads, and refuse what the data would silently overrule."""
-        if threads := self.config[self.subcommand].threads:
-            torch.set_num_threads(threads)
+        settings = self.config[self.subcommand]
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        defaults = inspect.signature(pydoc.locate(settings.model.class_path)).parameters
+        for name in LINKED:
+            if settings.model.init_args[name] != defaults[name].default:
+                raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
@@ -188,9 +207,14 @@ class ClassifierCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.append(RunRecord())
             if settings.enable_checkpointing is not False:
-                callbacks.append(RunCheckpoint(save_best=self.datamodule.hparams.val_split > 0))
+                callbacks.append(RunCheckpoint("last"))
+                if self.datamodule.hparams.val_split:
+                    callbacks.append(RunCheckpoint("best", monitor="accuracy/val"))
         kwargs["callbacks"] = [*(settings.callbacks or []), *callbacks]
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ImportError, ValueError, MisconfigurationException) as error:
+            raise SettingError(f"trainer: {' '.join(str(error).split())}") from error
 
     def fit(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str | None) -> None:
         """Train, from the checkpoint on if there is one."""
@@ -235,7 +259,11 @@ def main(args: list[str] | None = None) -> None:
             load_from_checkpoint_support=False,
             save_config_kwargs={"overwrite": True},
             parser_class=Parser,
-            parser_kwargs={"prog": "python -m classifier", "allow_abbrev": False},
+            parser_kwargs={
+                "prog": "python -m classifier",
+                "allow_abbrev": False,
+                **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
+            },
             trainer_defaults={"max_epochs": 30, "num_sanity_val_steps": 0, "enable_model_summary": False},
             args=args,
         )

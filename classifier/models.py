@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classifier.data import Batch
-from classifier.errors import SettingError, require
+from classifier.errors import SettingError, UserError, require
 from classifier.scores import Scores
 
 
@@ -222,7 +222,18 @@ class ImageClassifier(L.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let the settings given now win over those of the stored optimizer."""
+        """Refuse another network's weights, and let the settings given now win over those of the stored optimizer.
+
+        Raises:
+            ValueError: When the weights are of other layers.
+        """
+        stored, own = ({k: tuple(v.shape) for k, v in d.items()} for d in (checkpoint["state_dict"], self.state_dict()))
+        if different := sorted(name for name in stored | own if stored.get(name) != own.get(name)):
+            name = different[0]
+            raise UserError(
+                f"the checkpoint does not fit this {type(self).__name__}: {name} has the shape {stored.get(name)} "
+                f"in the checkpoint and {own.get(name)} in the network"
+            )
         for state in checkpoint.get("optimizer_states", ()):
             for group in state["param_groups"]:
                 group.update({key: self.hparams[key] for key in ("lr", "momentum", "weight_decay")})

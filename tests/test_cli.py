@@ -1,0 +1,271 @@
+"""The command line."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import write_fashion_mnist
+
+from classifier.cli import shorten
+
+DIGITS = ("fit", "--config", "digits", "--trainer.max_epochs", "2")
+
+
+def read_config(text: str) -> dict:
+    return yaml.safe_load(text[text.index("seed_everything") :])
+
+
+def read_results(run: str) -> dict:
+    return json.loads(Path("lightning_logs", run, "results.json").read_text())
+
+
+def get_weights(run: str) -> dict:
+    return torch.load(Path("lightning_logs", run, "checkpoints", "last.ckpt"), weights_only=True)["state_dict"]
+
+
+def test_a_run_leaves_config_hparams_events_checkpoint_and_results(run):
+    run(*DIGITS)
+    folder = Path("lightning_logs/version_0")
+    names = sorted(re.sub(r"tfevents.*", "tfevents", file.name) for file in folder.iterdir())
+    assert names == ["checkpoints", "config.yaml", "events.out.tfevents", "hparams.yaml", "results.json"]
+    assert [file.name for file in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert sorted(Path().iterdir()) == [Path("lightning_logs")]
+
+
+def test_the_same_seed_gives_the_same_weights_and_figures_twice_and_another_seed_others(run):
+    run(*DIGITS)
+    run(*DIGITS)
+    run(*DIGITS, "--seed_everything", "1")
+    first, second, other = (get_weights(f"version_{i}") for i in range(3))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["network.1.weight"], other["network.1.weight"])
+    losses = [[epoch["loss/test"] for epoch in read_results(f"version_{i}")["epochs"]] for i in (0, 1)]
+    assert losses[0] == losses[1]
+
+
+def test_the_config_of_a_run_reruns_it_exactly(run):
+    run(*DIGITS, "--model.lr", "0.05", "--data.val_split", "100")
+    run("fit", "--config", "lightning_logs/version_0/config.yaml")
+    first, second = get_weights("version_0"), get_weights("version_1")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_test_needs_only_the_checkpoint_and_prints_what_fit_measured(run):
+    run(*DIGITS)
+    last = read_results("version_0")["epochs"][-1]
+    printed = run("test", "--ckpt_path", "last")
+    assert "checkpoint: lightning_logs/version_0/checkpoints/last.ckpt" in printed
+    figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
+    assert figures in printed
+    assert f"  7              {last['accuracy_by_class/test']['7']:6.1%}" in printed
+    assert figures in run("test", "--ckpt_path", "lightning_logs/version_0")
+    assert figures in run("test", "--ckpt_path", "lightning_logs/version_0/checkpoints/last.ckpt")
+    assert not Path("lightning_logs/version_1").exists()
+
+
+def test_best_is_the_best_epoch_on_the_validation_images(run):
+    run(*DIGITS[:3], "--data.val_split", "300", "--model.lr", "0.5", "--trainer.max_epochs", "6")
+    epochs = read_results("version_0")["epochs"]
+    best = max(epochs, key=lambda epoch: epoch["accuracy/val"])
+    assert best["epoch"] != 6, "choose settings whose last epoch is not the best"
+    printed = run("validate", "--ckpt_path", "best")
+    assert f"val loss {best['loss/val']:.4f} accuracy {best['accuracy/val']:.2%} (300 images)" in printed
+    assert f"val loss {epochs[-1]['loss/val']:.4f}" in run("validate", "--ckpt_path", "last")
+
+
+def test_without_validation_images_best_is_the_last_epoch(run, fail):
+    run(*DIGITS)
+    assert "last.ckpt" in run("test", "--ckpt_path", "best")
+    status, line = fail("validate", "--ckpt_path", "last")
+    assert (status, "val_split is 0" in line) == (2, True)
+
+
+def test_last_is_the_newest_run(run):
+    run(*DIGITS)
+    run(*DIGITS, "--model.hidden_sizes", "[8]")
+    assert "version_1" in run("test", "--ckpt_path", "last")
+
+
+def test_options_given_win_over_those_in_the_checkpoint(run):
+    run(*DIGITS)
+    run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "3", "--model.lr", "0.5", "--data.batch_size", "32")
+    config = yaml.safe_load(Path("lightning_logs/version_0/config.yaml").read_text())
+    assert config["model"]["init_args"]["lr"] == 0.5
+    assert config["data"]["init_args"]["batch_size"] == 32
+    assert read_results("version_0")["epochs"][-1]["lr"] == 0.5
+
+
+def test_a_resumed_run_goes_on_in_its_folder_to_the_weights_of_an_uninterrupted_one(run):
+    run(*DIGITS)
+    run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "4")
+    run(*DIGITS[:3], "--trainer.max_epochs", "4")
+    assert [epoch["epoch"] for epoch in read_results("version_0")["epochs"]] == [1, 2, 3, 4]
+    resumed, whole = get_weights("version_0"), get_weights("version_1")
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model", "data"),
+    [
+        ((), {"class_path": "classifier.MLP", "lr": 0.01, "momentum": 0.0}, "FashionMNIST"),
+        (("--model", "CNN"), {"class_path": "classifier.CNN", "lr": 0.001, "momentum": 0.9}, "FashionMNIST"),
+        (("--config", "cifar10"), {"class_path": "classifier.CNN", "lr": 0.001, "momentum": 0.9}, "CIFAR10"),
+        (("--config", "fashion_mnist", "--data", "CIFAR10"), {"class_path": "classifier.MLP", "lr": 0.01}, "CIFAR10"),
+        (("--config=cifar10", "--model", "MLP", "--model.lr=0.3"), {"lr": 0.3, "momentum": 0.0}, "CIFAR10"),
+    ],
+    ids=str,
+)
+def test_every_network_and_data_set_brings_its_own_defaults(capsys, arguments, model, data):
+    from classifier.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *arguments, "--print_config"])
+    assert stop.value.code == 0
+    config = read_config(capsys.readouterr().out)
+    settings = {"class_path": config["model"]["class_path"], **config["model"]["init_args"]}
+    assert {key: settings[key] for key in model} == model
+    assert config["data"]["class_path"] == f"classifier.{data}"
+    assert config["data"]["init_args"]["batch_size"] == (4 if data == "CIFAR10" else 64)
+
+
+def test_the_bare_command_is_the_tutorials_recipe(run):
+    write_fashion_mnist(Path("data"))
+    run("fit", "--trainer.max_epochs", "1")
+    config = yaml.safe_load(Path("lightning_logs/version_0/config.yaml").read_text())
+    assert config["seed_everything"] == 0
+    assert config["model"]["init_args"]["hidden_sizes"] == [256, 128]
+    assert read_results("version_0")["epochs"][0]["images_scored"] == {"train": 300, "test": 130}
+
+
+@pytest.mark.usefixtures("cifar_root")
+def test_any_network_goes_with_any_data(run):
+    write_fashion_mnist(Path())
+    run("fit", "--model", "CNN", "--data", "FashionMNIST", "--data.root", ".", "--trainer.max_epochs", "1")
+    run("fit", "--model", "MLP", "--data", "CIFAR10", "--trainer.max_epochs", "1")
+    assert get_weights("version_0")["network.conv1.weight"].shape == (6, 1, 5, 5)
+    assert get_weights("version_1")["network.1.weight"].shape == (256, 3072)
+
+
+def test_a_run_may_have_no_logger_no_checkpoints_and_no_bar(run):
+    options = ("--trainer.logger", "false", "--trainer.enable_checkpointing", "false")
+    printed = run(*DIGITS, *options, "--trainer.enable_progress_bar", "false")
+    assert "epoch 2/2" in printed
+    assert not list(Path().iterdir())
+
+
+def test_runs_go_where_default_root_dir_says(run):
+    run(*DIGITS, "--trainer.default_root_dir", "runs")
+    assert Path("runs/lightning_logs/version_0/results.json").is_file()
+    assert "runs/lightning_logs" in run("test", "--ckpt_path", "last", "--trainer.default_root_dir", "runs")
+
+
+def test_threads_are_what_is_asked_for(run):
+    run(*DIGITS, "--threads", "2")
+    assert torch.get_num_threads() == 2
+    assert read_results("version_0")["threads"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ("", 2, "to be one of {fit,validate,test}"),
+        ("frob", 2, "choose from 'fit', 'validate', 'test'"),
+        ("fit --modle MLP", 2, "unrecognized arguments: --modle MLP; did you mean --model?"),
+        ("fit --trainer.max_epohs 3", 2, "did you mean --trainer.max_epochs?"),
+        ("fit --model MPL", 2, "--model: MPL is none of CNN, MLP"),
+        ("fit --data FashonMNIST", 2, "--data: FashonMNIST is none of CIFAR10, Digits, FashionMNIST"),
+        ("fit --model ImageClassifier", 2, "--model: ImageClassifier is none of CNN, MLP"),
+        ("fit --model.foo 3", 2, "--model: Option 'foo' is not accepted"),
+        ("fit --model.lr abc", 2, "lr: Expected a float. Got value: abc"),
+        ("fit --model.lr -1", 2, "lr must be above 0, not -1.0"),
+        (
+            "fit --config digits --model CNN",
+            2,
+            "CNN needs images of at least 16x16 pixels, these have 8x8: use the MLP",
+        ),
+        ("fit --config digits --data.batch_size 0", 2, "batch_size must be above 0, not 0"),
+        ("fit --config digits --data.val_split 5000", 2, "val_split must be below the 1437 images, not 5000"),
+        ("fit --model.num_classes 5", 2, "num_classes comes from the data: leave it out"),
+        ("fit --model.init_args.image_shape=[1,2,3]", 2, "image_shape comes from the data: leave it out"),
+        ("fit --trainer.max_epochs x", 2, "--trainer.max_epochs: Expected a int"),
+        ("fit --threads -1", 2, "--threads"),
+        ("fit --config nope", 2, "--config nope: no such file, and the recipes are cifar10, digits, fashion_mnist"),
+        ("fit --config broken.yaml", 2, "--config broken.yaml is not YAML"),
+        ("fit --config classes.yaml", 2, "num_classes comes from the data: leave it out"),
+        ("fit --config digits --trainer.accelerator frob", 2, "frob"),
+        ("fit --data.root nowhere --data.download false", 1, "nowhere/FashionMNIST/raw: train-images-idx3-ubyte"),
+        ("test", 2, "--ckpt_path last, best, a run's folder or a file"),
+        ("test --ckpt_path last", 1, "there is no run with a checkpoint under lightning_logs"),
+        ("test --ckpt_path nope.ckpt", 1, "there is no file nope.ckpt"),
+        ("test --ckpt_path text.ckpt", 1, "text.ckpt is not a checkpoint of classifier, or is damaged"),
+        ("test --ckpt_path plain.ckpt", 1, "plain.ckpt is not a checkpoint of classifier, or is damaged"),
+        ("test --ckpt_path stranger.ckpt", 1, "the checkpoint's model is os.system, which is none of"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(fail, arguments, status, message):
+    Path("text.ckpt").write_text("no checkpoint")
+    Path("broken.yaml").write_text("model: [")
+    Path("classes.yaml").write_text("model:\n  class_path: MLP\n  init_args:\n    num_classes: 5\ndata: Digits\n")
+    torch.save({"weight": torch.zeros(2)}, "plain.ckpt")
+    stranger = {"classes": {"model": "os.system"}, "hyper_parameters": {}, "state_dict": {}}
+    torch.save(stranger, "stranger.ckpt")
+    code, line = fail(*arguments.split())
+    assert (code, message in line) == (status, True), line
+
+
+def test_a_checkpoint_of_another_network_or_data_set_is_refused(run, fail):
+    run(*DIGITS)
+    write_fashion_mnist(Path("data"))
+    assert "was trained to tell 0, 1" in fail("test", "--ckpt_path", "last", "--data", "FashionMNIST")[1]
+    status, line = fail("test", "--ckpt_path", "last", "--model.hidden_sizes", "[8]")
+    assert (status, "does not fit" in line) == (1, True), line
+
+
+def test_a_truncated_checkpoint_is_refused(run, fail):
+    run(*DIGITS)
+    file = Path("lightning_logs/version_0/checkpoints/last.ckpt")
+    file.write_bytes(file.read_bytes()[:-1000])
+    status, line = fail("test", "--ckpt_path", "last")
+    assert (status, "is damaged" in line) == (1, True), line
+
+
+def test_shorten_keeps_a_message_that_is_a_line_already():
+    assert shorten("expected one argument") == "expected one argument"
+
+
+def test_help_is_short_and_has_a_sentence_for_every_option_of_its_own(capsys):
+    from classifier.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) < 200
+    for option in ("--trainer.max_epochs", "--trainer.accelerator", "--model", "--data", "--threads", "--ckpt_path"):
+        assert option in text
+    assert "--trainer.barebones" not in text
+
+
+def test_a_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
+    done = run_program(*DIGITS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 3 + 12 + 3
+
+
+@pytest.mark.parametrize("sampler", ["true", "false"])
+def test_two_processes_train_and_score_every_image_once(run_program, run, sampler):
+    ddp = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    ddp += ("--trainer.use_distributed_sampler", sampler)
+    done = run_program(*DIGITS, "--data.batch_size", "32", *ddp)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert [line[:9] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+    assert len(list(Path("lightning_logs/version_0").glob("events*"))) == 1
+    last = read_results("version_0")["epochs"][-1]
+    assert last["images_scored"] == {"train": 1438, "test": 360}  # 1437 and one repeated, for steps of equal size
+    figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
+    assert figures in run("test", "--ckpt_path", "last")
+    shutil.rmtree("lightning_logs")
