@@ -44,7 +44,7 @@ LOGS = "lightning_logs"
 COMMON = (
     *("accelerator", "devices", "strategy", "num_nodes", "precision", "max_epochs", "max_steps", "max_time"),
     *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
-    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic", "profiler"),
+    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
 )
 
 
@@ -116,8 +116,8 @@ class ClassifierCLI(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Return the subcommands and the arguments of their Trainer methods that are no options."""
-        skipped = {name: skip | {"weights_only", "verbose"} for name, skip in LightningCLI.subcommands().items()}
-        return {name: skipped[name] for name in ("fit", "validate", "test")}
+        skipped = {"ckpt_path", "weights_only", "verbose"}
+        return {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options beside Trainer, model and data, and take image shape and classes from the data."""
@@ -126,6 +126,11 @@ class ClassifierCLI(LightningCLI):
             type=NonNegativeInt,
             default=1,
             help="CPU threads of each process; 0 leaves it to PyTorch, which takes every core.",
+        )
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            help="Checkpoint to go on from or to score: last or best of the newest run, a run's folder, a .ckpt file.",
         )
         for action in parser._actions:
             if action.dest.startswith("trainer.") and action.dest.removeprefix("trainer.") not in COMMON:
@@ -216,17 +221,21 @@ class ClassifierCLI(LightningCLI):
         except (ImportError, ValueError, MisconfigurationException) as error:
             raise SettingError(f"trainer: {' '.join(str(error).split())}") from error
 
-    def fit(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str | None) -> None:
+    def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         """Train, from the checkpoint on if there is one."""
-        self.trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+        self.trainer.fit(model, datamodule=datamodule, **self.get_checkpoint())
 
-    def validate(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str) -> None:
+    def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         """Score the validation images."""
-        self.trainer.validate(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False, weights_only=True)
+        self.trainer.validate(model, datamodule=datamodule, verbose=False, **self.get_checkpoint())
 
-    def test(self, model: ImageClassifier, datamodule: ImageDataModule, ckpt_path: str) -> None:
+    def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         """Score the test images."""
-        self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False, weights_only=True)
+        self.trainer.test(model, datamodule=datamodule, verbose=False, **self.get_checkpoint())
+
+    def get_checkpoint(self) -> dict[str, Any]:
+        """Return the Trainer's arguments for the checkpoint, of which only tensors and plain values are read."""
+        return {"ckpt_path": self.config[self.subcommand].ckpt_path, "weights_only": True}
 
 
 def silence_lightning() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -255,10 +254,8 @@ def test_a_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
     assert len(done.stdout.splitlines()) == 3 + 12 + 3
 
 
-@pytest.mark.parametrize("sampler", ["true", "false"])
-def test_two_processes_train_and_score_every_image_once(run_program, run, sampler):
+def test_two_processes_train_and_score_every_image_once(run_program, run):
     ddp = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
-    ddp += ("--trainer.use_distributed_sampler", sampler)
     done = run_program(*DIGITS, "--data.batch_size", "32", *ddp)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -268,4 +265,3 @@ def test_two_processes_train_and_score_every_image_once(run_program, run, sample
     assert last["images_scored"] == {"train": 1438, "test": 360}  # 1437 and one repeated, for steps of equal size
     figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
     assert figures in run("test", "--ckpt_path", "last")
-    shutil.rmtree("lightning_logs")
