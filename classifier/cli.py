@@ -184,9 +184,11 @@ class ClassifierCLI(LightningCLI):
         settings = self.config[self.subcommand]
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        defaults = inspect.signature(pydoc.locate(settings.model.class_path)).parameters
+        classes = reversed(pydoc.locate(settings.model.class_path).__mro__)
+        parameters = [parameter for part in classes for parameter in inspect.signature(part).parameters.values()]
+        defaults = {parameter.name: parameter.default for parameter in parameters}
         for name in LINKED:
-            if settings.model.init_args[name] != defaults[name].default:
+            if settings.model.init_args[name] != defaults[name]:
                 raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:

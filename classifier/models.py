@@ -18,7 +18,7 @@ from classifier.scores import Scores
 
 
 class ImageClassifier(L.LightningModule, ABC):
-    """Base of all networks: a subclass defines `build_network` and, where it has options, a constructor.
+    """Base of all networks: a subclass defines `build_network` and, where it has options of its own, a constructor.
 
     Images may come as uint8 or as float in [0, 1]; they are normalised inside. What is not given here of `mean`,
     `std` and `class_names` is taken from the data module when a Trainer starts, and stays in the checkpoint.
@@ -39,9 +39,9 @@ class ImageClassifier(L.LightningModule, ABC):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        num_classes: int,
-        lr: float,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int = 10,
+        lr: float = 0.01,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         mean: tuple[float, ...] | None = None,
@@ -245,23 +245,13 @@ class MLP(ImageClassifier):
     Layers and training are those of the tutorial "classify fashion items with a neural network".
 
     Args:
-        image_shape: Channels, height and width of an image in pixels.
-        num_classes: Number of classes, at least 2.
         hidden_sizes: Widths of the hidden layers, each above 0.
-        lr: Learning rate of SGD, above 0.
-        **training: Further arguments of ImageClassifier.
+        **options: Further arguments of ImageClassifier.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
-        num_classes: int = 10,
-        hidden_sizes: tuple[int, ...] = (256, 128),
-        lr: float = 0.01,
-        **training: Any,
-    ) -> None:
+    def __init__(self, hidden_sizes: tuple[int, ...] = (256, 128), **options: Any) -> None:
         require(all(size > 0 for size in hidden_sizes), f"hidden_sizes must be above 0, not {hidden_sizes}")
-        super().__init__(image_shape=image_shape, num_classes=num_classes, lr=lr, **training)
+        super().__init__(**options)
 
     def build_network(self) -> nn.Module:
         """Return flatten, linear and ReLU layers."""
@@ -279,21 +269,19 @@ class CNN(ImageClassifier):
 
     Args:
         image_shape: Channels, height and width of an image in pixels; at least 16 x 16.
-        num_classes: Number of classes, at least 2.
         lr: Learning rate of SGD, above 0.
         momentum: Momentum of SGD, from 0 to below 1.
-        **training: Further arguments of ImageClassifier.
+        **options: Further arguments of ImageClassifier.
     """
 
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (3, 32, 32),
-        num_classes: int = 10,
         lr: float = 0.001,
         momentum: float = 0.9,
-        **training: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(image_shape=image_shape, num_classes=num_classes, lr=lr, momentum=momentum, **training)
+        super().__init__(image_shape=image_shape, lr=lr, momentum=momentum, **options)
 
     def build_network(self) -> nn.Module:
         """Return the layers under the tutorial's names."""
