@@ -89,7 +89,7 @@ def read_settings(checkpoint: dict[str, Any]) -> list[str]:
         if path := checkpoint["classes"].get(key):
             known = {f"{part.__module__}.{part.__qualname__}" for part in list_subclasses(base)}
             if path not in known:
-                raise UserError(f"the checkpoint's {key} is {path}, which is none of {', '.join(sorted(known))}")
+                raise UserError(f"the checkpoint's {key} is {path}; if that is a class of yours, add --{key} {path}")
             init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
             options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
     return options

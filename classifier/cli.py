@@ -159,12 +159,17 @@ class ClassifierCLI(LightningCLI):
                 rest[i + 1] = find_recipe(rest[i + 1])
         known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         known.add_argument("--ckpt_path")
+        known.add_argument("--model", default="")
+        known.add_argument("--data", default="")
         known.add_argument("--trainer.default_root_dir", dest="root", default=".")
         options, others = known.parse_known_args(rest)
         if not options.ckpt_path:
             if subcommand != "fit" and not {"-h", "--help"} & set(others):
                 raise SettingError(f"{subcommand} needs a checkpoint: --ckpt_path last, best, a run's folder or a file")
             return [subcommand, "--model=MLP", "--data=FashionMNIST", *rest]
+        for class_path in (options.model, options.data):
+            # A class that the user names may be imported; one that only the checkpoint names is not.
+            pydoc.locate(class_path)
         logs = Path(options.root, LOGS)
         path = find_checkpoint(options.ckpt_path, logs)
         checkpoint = load_checkpoint(path)
