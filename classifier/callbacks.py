@@ -19,11 +19,6 @@ from tqdm import tqdm
 SPLITS = ("train", "val", "test")
 
 
-def collect_figures(trainer: L.Trainer) -> dict[str, float]:
-    """Return the scalars of the epoch that ended last, by tag, as logged: at float32's seven digits."""
-    return {tag: float(f"{value:.7g}") for tag, value in trainer.callback_metrics.items() if tag != "step"}
-
-
 def describe_classes(module: L.LightningModule, split: str) -> dict[str, float]:
     """Return the accuracy of a split by class name; not a number where a class has no image."""
     names = module.hparams.class_names or range(module.hparams.num_classes)
@@ -68,7 +63,7 @@ class EpochLines(TQDMProgressBar):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the line of the epoch before, whose training figures are logged after its end."""
-        self.write_epoch(trainer, trainer.current_epoch)
+        self.write_epoch(trainer, pl_module.figures)
         super().on_train_epoch_start(trainer, pl_module)
         self.train_progress_bar.set_description(self.name_epoch(trainer, trainer.current_epoch + 1))
         self.epoch_started = time.perf_counter()
@@ -76,7 +71,7 @@ class EpochLines(TQDMProgressBar):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the line of the last epoch, the classes' accuracies and where everything is."""
         super().on_train_end(trainer, pl_module)
-        self.write_epoch(trainer, trainer.current_epoch)
+        self.write_epoch(trainer, pl_module.figures)
         if pl_module.test_scores.update_count:
             self.write_classes(pl_module, "test")
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
@@ -87,26 +82,25 @@ class EpochLines(TQDMProgressBar):
         """Print the figures of the validation images, if this is not within an epoch."""
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn == "validate":
-            self.write_evaluation(trainer, pl_module, "val")
+            self.write_evaluation(pl_module, "val")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the figures of the test images."""
         super().on_test_end(trainer, pl_module)
-        self.write_evaluation(trainer, pl_module, "test")
+        self.write_evaluation(pl_module, "test")
 
-    def write_evaluation(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+    def write_evaluation(self, module: L.LightningModule, split: str) -> None:
         """Print loss and accuracy of a split, all its images and every class."""
-        loss, accuracy = (trainer.callback_metrics[f"{name}/{split}"] for name in ("loss", "accuracy"))
+        loss, accuracy = (module.figures[f"{name}/{split}"] for name in ("loss", "accuracy"))
         images = count_images(module, split)
         self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({images:,} images)")
         self.write_classes(module, split)
 
-    def write_epoch(self, trainer: L.Trainer, epoch: int) -> None:
-        """Print the line of an epoch, counted from 1, if there was one."""
+    def write_epoch(self, trainer: L.Trainer, figures: dict[str, float]) -> None:
+        """Print the line of the epoch just ended, if there was one."""
         if self.epoch_started is None:
             return
-        figures = trainer.callback_metrics
-        parts = [self.name_epoch(trainer, epoch)]
+        parts = [self.name_epoch(trainer, trainer.current_epoch)]
         for split in SPLITS:
             if f"loss/{split}" in figures:
                 parts.append(f"{split} loss {figures[f'loss/{split}']:.4f} accuracy {figures[f'accuracy/{split}']:.1%}")
@@ -178,8 +172,9 @@ class RunRecord(Callback):
         """Add the epoch just ended, if there was one, to `results.json`."""
         if self.epoch_started is None or not self.results:
             return
-        evaluated = [split for split in SPLITS if f"loss/{split}" in trainer.callback_metrics]
-        record = {"epoch": trainer.current_epoch, **collect_figures(trainer)}
+        evaluated = [split for split in SPLITS if f"loss/{split}" in module.figures]
+        record = {"epoch": trainer.current_epoch}
+        record |= {tag: float(f"{value:.7g}") for tag, value in module.figures.items()}  # as float32 has them
         record["seconds"] = round(time.perf_counter() - self.epoch_started, 3)
         record["images_scored"] = {split: count_images(module, split) for split in evaluated}
         if "test" in evaluated:

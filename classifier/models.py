@@ -62,6 +62,7 @@ class ImageClassifier(L.LightningModule, ABC):
         self.train_scores, self.val_scores, self.test_scores = (Scores(num_classes) for _ in range(3))
         self.evaluated_splits = ["val"]
         self.training_seconds = 0.0
+        self.figures: dict[str, float] = {}  # what was logged in the epoch, for callbacks
         self.set_normalisation()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -157,7 +158,8 @@ class ImageClassifier(L.LightningModule, ABC):
                 parameter.grad = None
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's scores and clock."""
+        """Start the epoch's scores, figures and clock."""
+        self.figures = {}
         self.train_scores.reset()
         self.training_seconds = -time.perf_counter()
 
@@ -192,9 +194,9 @@ class ImageClassifier(L.LightningModule, ABC):
         self.get_scores(split).score_kept()
         scores = self.get_scores(split).compute()
         figures = {f"loss/{split}": scores["loss"], f"accuracy/{split}": scores["accuracy"], **figures}
+        self.figures |= {tag: float(value) for tag, value in figures.items()}
         # Lightning takes a logged "step" as the x axis. Every process has the same figures: max keeps them exact.
-        figures["step"] = float(self.current_epoch + 1)
-        self.log_dict(figures, sync_dist=True, reduce_fx="max")
+        self.log_dict({**figures, "step": float(self.current_epoch + 1)}, sync_dist=True, reduce_fx="max")
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training figures, learning rate and images per second."""

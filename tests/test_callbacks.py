@@ -110,3 +110,17 @@ def test_a_run_without_a_logger_leaves_nothing_on_disk(train, tmp_path):
 def test_an_epoch_without_evaluation_has_training_figures_only(train, capsys):
     train(1, limit_val_batches=0)
     assert re.search(r"^epoch 1/1  train loss \d\.\d+ accuracy \S+  \d", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_figures_of_an_epoch_before_are_not_given_out_again(train, capsys):
+    trainer = train(3, check_val_every_n_epoch=2)
+    epochs = json.loads(Path(trainer.log_dir, "results.json").read_text())["epochs"]
+    assert ["loss/test" in epoch for epoch in epochs] == [False, True, False]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert ["test loss" in line for line in lines] == [False, True, False]
+
+
+def test_a_run_that_ends_within_an_epoch_records_the_steps_it_did(train):
+    trainer = train(5, max_steps=30)
+    epochs = json.loads(Path(trainer.log_dir, "results.json").read_text())["epochs"]
+    assert [epoch["images_scored"]["train"] for epoch in epochs] == [1437, 7 * 64]
