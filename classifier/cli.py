@@ -222,7 +222,7 @@ class ClassifierCLI(LightningCLI):
                 callbacks.append(RunCheckpoint("last"))
                 if self.datamodule.hparams.val_split:
                     callbacks.append(RunCheckpoint("best", monitor="accuracy/val"))
-        kwargs["callbacks"] = [*(settings.callbacks or []), *callbacks]
+        self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             return super().instantiate_trainer(**kwargs)
         except (ImportError, ValueError, MisconfigurationException) as error:

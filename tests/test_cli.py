@@ -156,6 +156,21 @@ def test_a_run_may_have_no_logger_no_checkpoints_and_no_bar(run):
     assert not list(Path().iterdir())
 
 
+def test_callbacks_of_the_user_are_added_to_our_own(run):
+    printed = run(
+        *DIGITS,
+        "--trainer.callbacks",
+        "EarlyStopping",
+        "--trainer.callbacks.monitor",
+        "loss/test",
+        "--trainer.callbacks.divergence_threshold",
+        "0.0",
+    )
+    assert "epoch 1/2" in printed
+    assert "epoch 2/2" not in printed
+    assert len(read_results("version_0")["epochs"]) == 1
+
+
 def test_runs_go_where_default_root_dir_says(run):
     run(*DIGITS, "--trainer.default_root_dir", "runs")
     assert Path("runs/lightning_logs/version_0/results.json").is_file()
