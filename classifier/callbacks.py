@@ -1,6 +1,7 @@
 """What a run shows on the terminal and leaves on disk beside its checkpoints."""
 
 import json
+import math
 import os
 import platform
 import sys
@@ -24,6 +25,11 @@ def describe_classes(module: L.LightningModule, split: str) -> dict[str, float]:
     names = module.hparams.class_names or range(module.hparams.num_classes)
     accuracies = module.get_scores(split).compute()["per_class"].tolist()
     return {str(name): accuracy for name, accuracy in zip(names, accuracies, strict=True)}
+
+
+def make_number(value: float) -> float | None:
+    """Return a number for JSON: the seven digits of a float32, or None for one that is not finite."""
+    return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def count_images(module: L.LightningModule, split: str) -> int:
@@ -72,7 +78,7 @@ class EpochLines(TQDMProgressBar):
         """Print the line of the last epoch, the classes' accuracies and where everything is."""
         super().on_train_end(trainer, pl_module)
         self.write_epoch(trainer, pl_module.figures)
-        if pl_module.test_scores.update_count:
+        if "loss/test" in pl_module.figures:
             self.write_classes(pl_module, "test")
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
             self.write(f"\nrun: {os.path.relpath(folder)}")
@@ -164,6 +170,11 @@ class RunRecord(Callback):
         self.record_epoch(trainer, pl_module)
         self.epoch_started = time.perf_counter()
 
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Have the test images scored also where `max_steps` ends a run within an epoch."""
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Record the last epoch."""
         self.record_epoch(trainer, pl_module)
@@ -174,15 +185,16 @@ class RunRecord(Callback):
             return
         evaluated = [split for split in SPLITS if f"loss/{split}" in module.figures]
         record = {"epoch": trainer.current_epoch}
-        record |= {tag: float(f"{value:.7g}") for tag, value in module.figures.items()}  # as float32 has them
+        record |= {tag: make_number(value) for tag, value in module.figures.items()}
         record["seconds"] = round(time.perf_counter() - self.epoch_started, 3)
         record["images_scored"] = {split: count_images(module, split) for split in evaluated}
         if "test" in evaluated:
-            record["accuracy_by_class/test"] = describe_classes(module, "test")
+            accuracies = describe_classes(module, "test")
+            record["accuracy_by_class/test"] = {name: make_number(value) for name, value in accuracies.items()}
         self.results["epochs"].append(record)
         self.epoch_started = None
         unfinished = self.folder / "results.json.part"
-        unfinished.write_text(json.dumps(self.results, indent=2) + "\n")
+        unfinished.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
         unfinished.replace(self.folder / "results.json")
 
     @staticmethod

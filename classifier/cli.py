@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,8 +73,8 @@ def shorten(message: str) -> str:
     lines = [line.strip(" -") for line in message.splitlines()]
     noise = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
     reasons = [line for line in lines if line and not any(word in line for word in noise)] or lines[-1:]
-    if re.search("dot import path|abstract|not a subclass|Import path", message):
-        base = ImageClassifier if keys[:1] == ["model"] else ImageDataModule
+    base = {"model": ImageClassifier, "data": ImageDataModule}.get(keys[0] if keys else "")
+    if base and re.search("dot import path|abstract|not a subclass|Import path", message):
         names = sorted(part.__name__ for part in list_subclasses(base) if not inspect.isabstract(part))
         reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(names)}"]
     elif value and value[1] not in "; ".join(reasons):
@@ -110,6 +111,7 @@ class NoProfiler(PassThroughProfiler):
 class ClassifierCLI(LightningCLI):
     """`fit`, `validate` and `test` for any network and any data set of the package."""
 
+    ckpt_path: Path | None = None
     resumed_run: Path | None = None
     resumed_epochs = 0
 
@@ -157,44 +159,68 @@ class ClassifierCLI(LightningCLI):
                 rest[i] = f"--config={find_recipe(value)}"
             elif option in ("-c", "--config") and i + 1 < len(rest):
                 rest[i + 1] = find_recipe(rest[i + 1])
+            elif option.removeprefix("--model.").removeprefix("init_args.") in LINKED:
+                raise SettingError(f"{option} comes from the data: leave it out")
+            elif option == "--data.val_split" and subcommand == "validate":
+                raise SettingError("--data.val_split: which images were held out of training is in the checkpoint")
         known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        known.add_argument("--ckpt_path")
-        known.add_argument("--model", default="")
-        known.add_argument("--data", default="")
+        for option in ("--ckpt_path", "--model", "--data"):
+            known.add_argument(option, default="")
         known.add_argument("--trainer.default_root_dir", dest="root", default=".")
-        options, others = known.parse_known_args(rest)
+        try:
+            options, others = known.parse_known_args(rest)
+        except argparse.ArgumentError as error:
+            raise SettingError(str(error)) from error
+        self.ckpt_path = None
         if not options.ckpt_path:
             if subcommand != "fit" and not {"-h", "--help"} & set(others):
                 raise SettingError(f"{subcommand} needs a checkpoint: --ckpt_path last, best, a run's folder or a file")
-            return [subcommand, "--model=MLP", "--data=FashionMNIST", *rest]
+            defaults = ["--model=MLP", "--data=FashionMNIST"]
+            if not any(word.startswith(("--trainer.max_steps", "--trainer.max_time")) for word in others):
+                defaults.append("--trainer.max_epochs=30")
+            return [subcommand, *defaults, *rest]
         for class_path in (options.model, options.data):
             # A class that the user names may be imported; one that only the checkpoint names is not.
             pydoc.locate(class_path)
         logs = Path(options.root, LOGS)
-        path = find_checkpoint(options.ckpt_path, logs)
-        checkpoint = load_checkpoint(path)
-        rank_zero_only(print)(f"checkpoint: {path}", flush=True)
+        self.ckpt_path = find_checkpoint(options.ckpt_path, logs)
+        checkpoint = load_checkpoint(self.ckpt_path)
+        rank_zero_only(print)(f"checkpoint: {self.ckpt_path}", flush=True)
         settings = read_settings(checkpoint)
-        if subcommand == "fit" and path.parent.parent.parent.resolve() == logs.resolve():
-            self.resumed_run, self.resumed_epochs = path.parent.parent, checkpoint["epoch"] + 1
-            if (config := self.resumed_run / "config.yaml").is_file():
+        if not options.data and "data" not in checkpoint["classes"]:
+            raise SettingError(f"{self.ckpt_path} names no data set: add --data")
+        run = self.ckpt_path.parent.parent
+        if subcommand == "fit" and run.parent.resolve() == logs.resolve():
+            self.resumed_run, self.resumed_epochs = run, checkpoint["epoch"] + 1
+            if (config := run / "config.yaml").is_file():
                 settings.insert(0, f"--config={config}")
-        return [subcommand, *settings, *rest, f"--ckpt_path={path}"]
+        return [subcommand, *settings, *rest]
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let the checkpoint's settings overrule those of the command line."""
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads, and refuse what the data would silently overrule."""
+        """Set the number of threads, and refuse what could only be ignored."""
         settings = self.config[self.subcommand]
+        if settings.ckpt_path and not self.ckpt_path:
+            raise SettingError("ckpt_path belongs on the command line, not into a configuration file")
+        settings.ckpt_path = None  # config.yaml is to start the run anew
         if settings.threads:
             torch.set_num_threads(settings.threads)
+            os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # which further processes go by
         classes = reversed(pydoc.locate(settings.model.class_path).__mro__)
         parameters = [parameter for part in classes for parameter in inspect.signature(part).parameters.values()]
         defaults = {parameter.name: parameter.default for parameter in parameters}
         for name in LINKED:
+            if name not in settings.model.init_args:
+                raise SettingError(f"{settings.model.class_path} takes no {name}: pass **options on to ImageClassifier")
             if settings.model.init_args[name] != defaults[name]:
                 raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
+        if 0 < (settings.trainer.max_epochs or 0) <= self.resumed_epochs:
+            raise SettingError(
+                f"{self.resumed_run} has done {self.resumed_epochs} of {settings.trainer.max_epochs} epochs: "
+                "to go on, give --trainer.max_epochs"
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
@@ -219,30 +245,32 @@ class ClassifierCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.append(RunRecord())
             if settings.enable_checkpointing is not False:
-                callbacks.append(RunCheckpoint("last"))
                 if self.datamodule.hparams.val_split:
+                    # Before "last", which so holds the state of "best" as of the same epoch.
                     callbacks.append(RunCheckpoint("best", monitor="accuracy/val"))
+                callbacks.append(RunCheckpoint("last"))
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             return super().instantiate_trainer(**kwargs)
         except (ImportError, ValueError, MisconfigurationException) as error:
             raise SettingError(f"trainer: {' '.join(str(error).split())}") from error
 
-    def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def fit(self, **parts: Any) -> None:
         """Train, from the checkpoint on if there is one."""
-        self.trainer.fit(model, datamodule=datamodule, **self.get_checkpoint())
+        self.run_trainer(self.trainer.fit, parts)
 
-    def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def validate(self, **parts: Any) -> None:
         """Score the validation images."""
-        self.trainer.validate(model, datamodule=datamodule, verbose=False, **self.get_checkpoint())
+        self.run_trainer(self.trainer.validate, {**parts, "verbose": False})
 
-    def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def test(self, **parts: Any) -> None:
         """Score the test images."""
-        self.trainer.test(model, datamodule=datamodule, verbose=False, **self.get_checkpoint())
+        self.run_trainer(self.trainer.test, {**parts, "verbose": False})
 
-    def get_checkpoint(self) -> dict[str, Any]:
-        """Return the Trainer's arguments for the checkpoint, of which only tensors and plain values are read."""
-        return {"ckpt_path": self.config[self.subcommand].ckpt_path, "weights_only": True}
+    def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
+        self.datamodule.prepare_data()  # before further processes are started, which could not say what is missing
+        method(**arguments, ckpt_path=self.ckpt_path, weights_only=True)
 
 
 def silence_lightning() -> None:
@@ -280,7 +308,8 @@ def main(args: list[str] | None = None) -> None:
                 "allow_abbrev": False,
                 **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
             },
-            trainer_defaults={"max_epochs": 30, "num_sanity_val_steps": 0, "enable_model_summary": False},
+            # One device, as more would make the batches of a recipe larger.
+            trainer_defaults={"devices": 1, "num_sanity_val_steps": 0, "enable_model_summary": False},
             args=args,
         )
     except BrokenPipeError:

@@ -65,6 +65,17 @@ class EvaluationSampler(DistributedSampler):
         )
 
 
+def make_plain(hparams: Any) -> Any:
+    """Return hyperparameters as numbers, strings and tuples of them, which a checkpoint can hold without code."""
+    if isinstance(hparams, dict):
+        return {key: make_plain(value) for key, value in hparams.items()}
+    if isinstance(hparams, (list, tuple)):
+        return tuple(make_plain(value) for value in hparams)
+    if isinstance(hparams, os.PathLike):
+        return os.fspath(hparams)
+    return hparams.item() if hasattr(hparams, "item") else hparams  # NumPy's and PyTorch's numbers
+
+
 def keep_batch(batch: Batch) -> Batch:
     """Return what `ImageDataset.__getitems__` has already gathered."""
     return batch
@@ -100,6 +111,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.hparams.update(make_plain(self.hparams))
         require(batch_size > 0, f"batch_size must be above 0, not {batch_size}")
         require(test_batch_size > 0, f"test_batch_size must be above 0, not {test_batch_size}")
         require(val_split >= 0, f"val_split must be at least 0, not {val_split}")
@@ -117,7 +129,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Read what a stage needs; `stage` is "fit", "validate", "test" or "predict"."""
         if stage in ("fit", "validate") and "train" not in self.datasets:
-            images, labels = self.read(train=True)
+            images, labels = self.read_checked(train=True)
             held_out = self.hparams.val_split
             require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
             if held_out:
@@ -127,7 +139,26 @@ class ImageDataModule(L.LightningDataModule, ABC):
                 images, labels = images[rest], labels[rest]
             self.datasets["train"] = ImageDataset(images, labels, "train")
         if stage in ("fit", "test") and "test" not in self.datasets:
-            self.datasets["test"] = ImageDataset(*self.read(train=False), "test")
+            self.datasets["test"] = ImageDataset(*self.read_checked(train=False), "test")
+
+    def read_checked(self, train: bool) -> Batch:
+        """Return what `read` returns.
+
+        Raises:
+            ValueError: When it is not what this class says of itself.
+        """
+        images, labels = self.read(train)
+        problems = {
+            f"{len(images)} images and {len(labels)} labels": len(images) != len(labels),
+            "no images": len(labels) == 0,
+            f"images {tuple(images.shape[1:])} of {images.dtype}, not {tuple(self.image_shape)} of torch.uint8": (
+                tuple(images.shape[1:]) != tuple(self.image_shape) or images.dtype != torch.uint8
+            ),
+            f"labels beyond 0 to {self.num_classes - 1}": bool(((labels < 0) | (labels >= self.num_classes)).any()),
+        }
+        if found := [problem for problem, there in problems.items() if there]:
+            raise UserError(f"the {'training' if train else 'test'} set of {type(self).__name__} has {found[0]}")
+        return images, labels
 
     def train_dataloader(self) -> DataLoader:
         """Return shuffled batches of the training images, the same order for the same seed and epoch."""

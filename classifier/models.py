@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classifier.data import Batch
+from classifier.data import Batch, make_plain
 from classifier.errors import SettingError, UserError, require
 from classifier.scores import Scores
 
@@ -50,6 +50,7 @@ class ImageClassifier(L.LightningModule, ABC):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.hparams.update(make_plain(self.hparams))
         require(
             len(image_shape) == 3 and min(image_shape) > 0,
             f"image_shape is (channels, height, width), each above 0, not {image_shape}",
@@ -103,14 +104,14 @@ class ImageClassifier(L.LightningModule, ABC):
                 f"{name} takes images {mine[0]} of {mine[1]} classes, {type(data).__name__} has images {theirs[0]} of "
                 f"{theirs[1]} classes: make it {name}(image_shape={theirs[0]}, num_classes={theirs[1]})"
             )
-        if self.hparams.class_names not in (None, data.class_names):
+        if self.hparams.class_names not in (None, tuple(data.class_names)):
             raise SettingError(
                 f"{name} was trained to tell {', '.join(self.hparams.class_names)}; "
                 f"{type(data).__name__} has {', '.join(data.class_names)}"
             )
         for key in ("mean", "std", "class_names"):
             if self.hparams[key] is None:
-                self.hparams[key] = getattr(data, key)
+                self.hparams[key] = make_plain(getattr(data, key))
         self.set_normalisation()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -195,15 +196,17 @@ class ImageClassifier(L.LightningModule, ABC):
         scores = self.get_scores(split).compute()
         figures = {f"loss/{split}": scores["loss"], f"accuracy/{split}": scores["accuracy"], **figures}
         self.figures |= {tag: float(value) for tag, value in figures.items()}
+        epochs_done = self.current_epoch + (self.trainer.state.fn == "fit")
         # Lightning takes a logged "step" as the x axis. Every process has the same figures: max keeps them exact.
-        self.log_dict({**figures, "step": float(self.current_epoch + 1)}, sync_dist=True, reduce_fx="max")
+        self.log_dict({**figures, "step": float(epochs_done)}, sync_dist=True, reduce_fx="max")
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training figures, learning rate and images per second."""
         self.pause_training_clock()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         images = self.train_scores.compute()["counts"].sum()
-        self.log_epoch("train", **{"lr": lr, "speed/images_per_second": images / self.training_seconds})
+        seconds = self.all_gather(torch.tensor(self.training_seconds, device=self.device)).max()
+        self.log_epoch("train", **{"lr": lr, "speed/images_per_second": images / seconds})
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the validation and test images."""
@@ -236,9 +239,11 @@ class ImageClassifier(L.LightningModule, ABC):
                 f"the checkpoint does not fit this {type(self).__name__}: {name} has the shape {stored.get(name)} "
                 f"in the checkpoint and {own.get(name)} in the network"
             )
+        settings = {key: self.hparams[key] for key in ("lr", "momentum", "weight_decay")}
+        changed = settings.items() - checkpoint["hyper_parameters"].items()
         for state in checkpoint.get("optimizer_states", ()):
             for group in state["param_groups"]:
-                group.update({key: self.hparams[key] for key in ("lr", "momentum", "weight_decay")})
+                group.update({key: value for key, value in changed if key in group})
 
 
 class MLP(ImageClassifier):
@@ -313,8 +318,9 @@ class CNN(ImageClassifier):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Do small batches without oneDNN, whose set-up then costs more than it saves: 20 % of a step of 4 images."""
-        torch.backends.mkldnn.enabled = len(batch[1]) > 8
+        self.onednn = torch.backends.mkldnn.enabled
+        torch.backends.mkldnn.enabled = self.onednn and len(batch[1]) > 8
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Switch oneDNN on again, for evaluation and whatever else runs in this program."""
-        torch.backends.mkldnn.enabled = True
+        """Set oneDNN back, for evaluation and whatever else runs in this program."""
+        torch.backends.mkldnn.enabled = self.onednn

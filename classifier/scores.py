@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 
 class Scores(Metric):
@@ -45,7 +44,9 @@ class Scores(Metric):
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Score logits (N, C) against labels (N,)."""
         self.loss_sum += F.cross_entropy(logits.float(), labels, reduction="sum")
-        self.counts += multiclass_confusion_matrix(logits, labels, self.num_classes, validate_args=False)
+        # torchmetrics' own confusion matrix counts with bincount, for which a GPU has to wait.
+        cells = labels * self.num_classes + logits.argmax(dim=1)
+        self.counts.view(-1).index_add_(0, cells, torch.ones_like(cells))
 
     def compute(self) -> dict[str, Tensor]:
         """Return `loss` and `accuracy` (scalars), `per_class` accuracy (C,) and `counts` (C true, C predicted)."""

@@ -28,7 +28,8 @@ def _isolated(monkeypatch, tmp_path):
     torch.manual_seed(0)
     silence_lightning()
     yield
-    os.environ.pop("PL_GLOBAL_SEED", None)
+    for name in ("PL_GLOBAL_SEED", "OMP_NUM_THREADS"):
+        os.environ.pop(name, None)
 
 
 def make_images(count: int, channels: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
