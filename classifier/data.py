@@ -147,7 +147,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         Raises:
             ValueError: When it is not what this class says of itself.
         """
-        images, labels = self.read(train)
+        images, labels = self.read(train=train)
         problems = {
             f"{len(images)} images and {len(labels)} labels": len(images) != len(labels),
             "no images": len(labels) == 0,

@@ -205,7 +205,8 @@ class ImageClassifier(L.LightningModule, ABC):
         self.pause_training_clock()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         images = self.train_scores.compute()["counts"].sum()
-        seconds = self.all_gather(torch.tensor(self.training_seconds, device=self.device)).max()
+        seconds = torch.tensor(self.training_seconds, device=self.device)
+        seconds = self.trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
         self.log_epoch("train", **{"lr": lr, "speed/images_per_second": images / seconds})
 
     def on_validation_epoch_end(self) -> None:

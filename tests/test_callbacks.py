@@ -120,7 +120,21 @@ def test_figures_of_an_epoch_before_are_not_given_out_again(train, capsys):
     assert ["test loss" in line for line in lines] == [False, True, False]
 
 
-def test_a_run_that_ends_within_an_epoch_records_the_steps_it_did(train):
+def test_a_run_that_ends_within_an_epoch_scores_the_test_images_with_its_last_weights(train):
     trainer = train(5, max_steps=30)
     epochs = json.loads(Path(trainer.log_dir, "results.json").read_text())["epochs"]
-    assert [epoch["images_scored"]["train"] for epoch in epochs] == [1437, 7 * 64]
+    assert [epoch["images_scored"] for epoch in epochs] == [{"train": 1437, "test": 360}, {"train": 448, "test": 360}]
+    module = trainer.lightning_module
+    trainer.test(module, Digits(), verbose=False)
+    assert epochs[-1]["loss/test"] == pytest.approx(module.figures["loss/test"], rel=1e-6)
+
+
+def test_results_stay_json_when_a_figure_is_not_a_number(train):
+    trainer = train(1, limit_val_batches=1, data=Digits(test_batch_size=3))
+    text = Path(trainer.log_dir, "results.json").read_text()
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    epoch = json.loads(text, parse_constant=refuse)["epochs"][0]
+    assert None in epoch["accuracy_by_class/test"].values()

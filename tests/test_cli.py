@@ -107,6 +107,31 @@ def test_a_resumed_run_goes_on_in_its_folder_to_the_weights_of_an_uninterrupted_
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
+def test_a_resumed_run_knows_its_best_epoch_and_its_config_starts_it_anew(run):
+    run(*DIGITS[:3], "--data.val_split", "300", "--trainer.max_epochs", "3")
+    best = max(epoch["accuracy/val"] for epoch in read_results("version_0")["epochs"])
+    checkpoint = torch.load("lightning_logs/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["callbacks"]["best"]["best_model_score"].item() == pytest.approx(best)
+    run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "4")
+    assert [epoch["epoch"] for epoch in read_results("version_0")["epochs"]] == [1, 2, 3, 4]
+    run("fit", "--config", "lightning_logs/version_0/config.yaml")
+    assert [epoch["epoch"] for epoch in read_results("version_1")["epochs"]] == [1, 2, 3, 4]
+
+
+def test_a_finished_run_is_not_resumed_without_more_epochs(run, fail):
+    run(*DIGITS)
+    config = Path("lightning_logs/version_0/config.yaml").read_text()
+    status, line = fail("fit", "--ckpt_path", "last")
+    assert (status, "has done 2 of 2 epochs: to go on, give --trainer.max_epochs" in line) == (2, True), line
+    assert Path("lightning_logs/version_0/config.yaml").read_text() == config
+
+
+def test_steps_and_time_are_not_cut_short_by_a_number_of_epochs(run):
+    write_fashion_mnist(Path("data"))
+    printed = run("fit", "--trainer.max_steps", "155")  # 31 epochs of 5 steps
+    assert [line for line in printed.splitlines() if line.startswith("epoch 31  ")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "model", "data"),
     [
@@ -208,6 +233,11 @@ def test_threads_are_what_is_asked_for(run):
         ("fit --trainer.max_epochs x", 2, "--trainer.max_epochs: Expected a int"),
         ("fit --threads -1", 2, "--threads"),
         ("fit --config nope", 2, "--config nope: no such file, and the recipes are cifar10, digits, fashion_mnist"),
+        ("fit --config resumed.yaml", 2, "ckpt_path belongs on the command line"),
+        ("fit --trainer.callbacks Foo", 2, "Foo"),
+        ("test --ckpt_path", 2, "--ckpt_path: expected one argument"),
+        ("validate --ckpt_path last --data.val_split 9", 2, "held out of training is in the checkpoint"),
+        ("test --ckpt_path foreign.ckpt", 2, "foreign.ckpt names no data set: add --data"),
         ("fit --config broken.yaml", 2, "--config broken.yaml is not YAML"),
         ("fit --config classes.yaml", 2, "num_classes comes from the data: leave it out"),
         ("fit --config digits --trainer.accelerator frob", 2, "frob"),
@@ -229,6 +259,9 @@ def test_what_is_wrong_is_said_in_one_line(fail, arguments, status, message):
     Path("broken.yaml").write_text("model: [")
     Path("classes.yaml").write_text("model:\n  class_path: MLP\n  init_args:\n    num_classes: 5\ndata: Digits\n")
     torch.save({"weight": torch.zeros(2)}, "plain.ckpt")
+    Path("resumed.yaml").write_text("model: MLP\ndata: Digits\nckpt_path: last\n")
+    foreign = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}}
+    torch.save(foreign, "foreign.ckpt")
     stranger = {"classes": {"model": "os.system"}, "hyper_parameters": {}, "state_dict": {}}
     torch.save(stranger, "stranger.ckpt")
     code, line = fail(*arguments.split())
@@ -273,14 +306,21 @@ def test_a_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
     assert len(done.stdout.splitlines()) == 3 + 12 + 3
 
 
-def test_two_processes_train_and_score_every_image_once(run_program, run):
+def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(run_program, run):
     ddp = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
-    done = run_program(*DIGITS, "--data.batch_size", "32", *ddp)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    done = run_program(*DIGITS, "--data.batch_size", "32", "--data.val_split", "101", *ddp, "--threads", "2")
+    assert (done.returncode, done.stderr) == (0, "")
     assert [line[:9] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
     assert len(list(Path("lightning_logs/version_0").glob("events*"))) == 1
-    last = read_results("version_0")["epochs"][-1]
-    assert last["images_scored"] == {"train": 1438, "test": 360}  # 1437 and one repeated, for steps of equal size
+    results = read_results("version_0")
+    assert (results["processes"], results["threads"]) == (2, 2)
+    last = results["epochs"][-1]
+    assert last["images_scored"] == {"train": 1336, "val": 101, "test": 360}
     figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
     assert figures in run("test", "--ckpt_path", "last")
+
+    run(*DIGITS, "--data.val_split", "101")
+    together, alone = get_weights("version_0"), get_weights("version_1")
+    assert all(torch.allclose(together[name], alone[name], atol=1e-5) for name in alone)
+    for tag in ("loss/train", "loss/val", "loss/test"):
+        assert last[tag] == pytest.approx(read_results("version_1")["epochs"][-1][tag], abs=1e-5)

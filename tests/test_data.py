@@ -153,3 +153,20 @@ def test_a_cifar10_file_with_a_wrong_md5_sum_is_refused_unread(cifar_root):
     with pytest.raises(ValueError, match=f"(?s){file.parent}.*delete"):
         CIFAR10(root=str(cifar_root)).setup("fit")
     assert not (cifar_root.parent / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "problem"),
+    [
+        (torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(4).long(), "5 images and 4 labels"),
+        (torch.zeros(0, 1, 8, 8, dtype=torch.uint8), torch.zeros(0).long(), "no images"),
+        (torch.zeros(5, 1, 8, 8), torch.zeros(5).long(), "torch.float32, not"),
+        (torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.zeros(5).long(), r"images \(3, 8, 8\)"),
+        (torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.full((5,), 10), "labels beyond 0 to 9"),
+    ],
+    ids=["counts", "empty", "type", "shape", "labels"],
+)
+def test_what_is_read_is_checked_against_what_the_class_says(monkeypatch, images, labels, problem):
+    monkeypatch.setattr(Digits, "read", lambda _self, **_: (images, labels))
+    with pytest.raises(ValueError, match=f"training set of Digits has .*{problem}"):
+        Digits().setup("fit")

@@ -1,17 +1,21 @@
 """The networks: layers, arithmetic, settings and checkpoints."""
 
 import math
+from pathlib import Path
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_images
 from lightning.pytorch.callbacks import ModelCheckpoint
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST
+from classifier.callbacks import EpochLines, RunRecord
 from classifier.models import ImageClassifier
 
 
@@ -257,27 +261,49 @@ def test_clipping_bounds_how_far_a_step_goes(make_trainer):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("precision", "weights", "logits"),
     [
-        {"precision": "bf16-mixed"},
-        {"precision": "bf16-true"},
-        {"precision": "64-true"},
-        {"profiler": "simple"},
-        {"limit_val_batches": 1},
-        {"check_val_every_n_epoch": 2, "max_epochs": 3},
-        {"val_check_interval": 4},
-        {"num_sanity_val_steps": 2},
-        {"fast_dev_run": True},
-        {"detect_anomaly": True},
+        ("bf16-mixed", torch.float32, torch.bfloat16),
+        ("bf16-true", torch.bfloat16, torch.bfloat16),
+        ("64-true", torch.float64, torch.float64),
+    ],
+)
+def test_precision_is_that_of_the_trainer(make_trainer, precision, weights, logits):
+    seen = set()
+
+    class Watch(L.Callback):
+        def on_test_batch_end(self, trainer, module, *_):
+            seen.update(kept.dtype for kept, _ in module.test_scores.kept)
+
+    trainer = make_trainer(precision=precision, callbacks=[Watch()])
+    model = MLP(image_shape=(1, 8, 8), lr=0.1)
+    trainer.fit(model, Digits())
+    trainer.test(model, Digits(), verbose=False)
+    assert seen == {logits}
+    assert model.network[1].weight.dtype == weights
+    assert math.isfinite(model.figures["loss/test"])
+
+
+@pytest.mark.parametrize(
+    ("options", "trained", "tested"),
+    [
+        ({"limit_train_batches": 3}, 3 * 64, 360),
+        ({"limit_val_batches": 1}, 1437, 250),
+        ({"val_check_interval": 4}, 1437, 360),
+        ({"num_sanity_val_steps": 2}, 1437, 360),
+        ({"fast_dev_run": True}, 64, 250),
+        ({"max_steps": 30, "max_epochs": 5}, 7 * 64, 360),
+        ({"profiler": "simple", "detect_anomaly": True}, 1437, 360),
     ],
     ids=str,
 )
-@pytest.mark.filterwarnings("ignore:.*logging interval.*", "ignore:.*does not have many workers.*")
-def test_trainer_flags_work_and_the_figures_are_finite(make_trainer, options):
-    model = train_digits(make_trainer, **{"callbacks": [], **options})
-    scores = model.get_scores("test").compute()
-    assert scores["counts"].sum() in (250, 360)
-    assert math.isfinite(scores["loss"])
+@pytest.mark.filterwarnings("ignore:.*logging interval.*")
+def test_trainer_flags_decide_which_images_are_trained_on_and_scored(make_trainer, options, trained, tested):
+    model = MLP(image_shape=(1, 8, 8))
+    recorded = [EpochLines(bar=False), RunRecord()]
+    make_trainer(callbacks=recorded, **{"enable_progress_bar": True, **options}).fit(model, Digits())
+    counts = [model.get_scores(split).compute()["counts"].sum() for split in ("train", "test")]
+    assert counts == [trained, tested]
 
 
 def test_overfitting_one_batch_brings_its_loss_down(make_trainer):
@@ -298,6 +324,22 @@ def test_a_network_trains_on_foreign_loaders_without_a_data_module(make_trainer)
     assert {"loss/train", "loss/val", "accuracy/val"} <= trainer.callback_metrics.keys()
     assert "loss/test" not in trainer.callback_metrics
     assert trainer.test(model, loader, verbose=False)[0].keys() >= {"loss/test", "accuracy/test"}
+
+
+def test_numbers_and_paths_of_other_libraries_become_plain_hyperparameters():
+    model = MLP(lr=np.float32(0.5), hidden_sizes=[8], class_names=list("0123456789"))
+    assert dict(model.hparams) | {"lr": 0.5, "hidden_sizes": (8,), "class_names": tuple("0123456789")} == model.hparams
+    assert type(model.hparams.lr) is float
+    assert Digits(root=Path("data")).hparams.root == "data"
+
+
+def test_scoring_after_training_adds_to_the_curves_at_the_last_epoch(make_trainer):
+    trainer = make_trainer(max_epochs=2)
+    model = MLP(image_shape=(1, 8, 8))
+    trainer.fit(model, Digits())
+    trainer.test(model, Digits(), verbose=False)
+    steps = [point.step for point in EventAccumulator(trainer.log_dir).Reload().Scalars("loss/test")]
+    assert steps == [1, 2, 2]
 
 
 def test_small_batches_leave_onednn_switched_on_for_the_rest_of_the_program(cifar_root, make_trainer):
