@@ -9,7 +9,7 @@ import torch
 import yaml
 from conftest import write_fashion_mnist
 
-from classifier.cli import shorten
+from classifier.parser import shorten
 
 DIGITS = ("fit", "--config", "digits", "--trainer.max_epochs", "2")
 
