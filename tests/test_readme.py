@@ -18,6 +18,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("python -m classifier fit")
 ]
+RECIPES = ("fashion_mnist", "cifar10")
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
@@ -53,3 +54,10 @@ def test_a_data_set_and_a_network_added_as_shown_train_together(run, run_program
 def test_every_recipe_stands_in_the_result_table():
     for recipe in (REPOSITORY / "classifier" / "recipes").glob("*.yaml"):
         assert re.search(rf"^\| `{recipe.stem}` \|", README, re.MULTILINE), recipe.stem
+
+
+def test_every_file_that_is_linked_is_there():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert all((REPOSITORY / link).is_file() for link in links)
+    assert all((REPOSITORY / f"lightning_logs/tutorial_{name}/results.json").is_file() for name in RECIPES)
