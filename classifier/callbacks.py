@@ -53,6 +53,12 @@ class EpochLines(TQDMProgressBar):
             self.disable()
         self.epoch_started: float | None = None
 
+    def init_train_tqdm(self) -> Any:
+        """Return a bar that is gone when training ends."""
+        bar = super().init_train_tqdm()
+        bar.leave = False
+        return bar
+
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Return nothing: the figures stand in the line of the epoch."""
         return {}
