@@ -75,7 +75,7 @@ class EpochLines(TQDMProgressBar):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the line of the epoch before, whose training figures are logged after its end."""
-        self.write_epoch(trainer, pl_module.figures)
+        self.write_epoch(trainer, pl_module)
         super().on_train_epoch_start(trainer, pl_module)
         self.train_progress_bar.set_description(self.name_epoch(trainer, trainer.current_epoch + 1))
         self.epoch_started = time.perf_counter()
@@ -83,7 +83,7 @@ class EpochLines(TQDMProgressBar):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the line of the last epoch, the classes' accuracies and where everything is."""
         super().on_train_end(trainer, pl_module)
-        self.write_epoch(trainer, pl_module.figures)
+        self.write_epoch(trainer, pl_module)
         if "loss/test" in pl_module.figures:
             self.write_classes(pl_module, "test")
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
@@ -108,14 +108,18 @@ class EpochLines(TQDMProgressBar):
         self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({images:,} images)")
         self.write_classes(module, split)
 
-    def write_epoch(self, trainer: L.Trainer, figures: dict[str, float]) -> None:
+    def write_epoch(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Print the line of the epoch just ended, if there was one."""
         if self.epoch_started is None:
             return
         parts = [self.name_epoch(trainer, trainer.current_epoch)]
         for split in SPLITS:
-            if f"loss/{split}" in figures:
-                parts.append(f"{split} loss {figures[f'loss/{split}']:.4f} accuracy {figures[f'accuracy/{split}']:.1%}")
+            if f"loss/{split}" in module.figures:
+                loss, accuracy = (module.figures[f"{name}/{split}"] for name in ("loss", "accuracy"))
+                parts.append(f"{split} loss {loss:.4f} accuracy {accuracy:.1%}")
+                datasets = getattr(trainer.datamodule, "datasets", {})
+                if split in datasets and count_images(module, split) < len(datasets[split]):
+                    parts[-1] += f" of {count_images(module, split):,} images"
         self.write("  ".join([*parts, f"{time.perf_counter() - self.epoch_started:.1f} s"]))
         self.epoch_started = None
 

@@ -47,17 +47,24 @@ def find_checkpoint(name: str, logs: Path) -> Path:
         UserError: When there is none.
     """
     if name in ("last", "best"):
-        runs = sorted(logs.glob("*/checkpoints/last.ckpt"), key=lambda file: file.stat().st_mtime)
-        if not runs:
+        files = sorted(logs.glob("*/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not files:
             raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit makes one")
-        best = runs[-1].with_name("best.ckpt")
-        return best if name == "best" and best.is_file() else runs[-1]
+        best = files[-1].with_name("best.ckpt")
+        return best if name == "best" and best.is_file() else find_last(files[-1].parent)
     path = Path(name)
     if path.is_dir():
-        path = path / "checkpoints" / "last.ckpt"
+        path = find_last(path / "checkpoints")
     if not path.is_file():
         raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
     return path
+
+
+def find_last(folder: Path) -> Path:
+    """Return `last.ckpt` of a folder or, where Lightning gave the names, as in a notebook, its newest checkpoint."""
+    files = sorted(folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    last = folder / "last.ckpt"
+    return files[-1] if files and last not in files else last
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -101,6 +101,10 @@ class ClassifierCLI(LightningCLI):
             help="Checkpoint to go on from or to score: last or best of the newest run, a run's folder, a .ckpt file.",
         )
         for action in parser._actions:
+            if action.dest == "config":
+                action.help = (
+                    f"A packaged recipe ({', '.join(sorted(file.stem for file in RECIPES.glob('*')))}) or a file."
+                )
             if action.dest.startswith("trainer.") and action.dest.removeprefix("trainer.") not in COMMON:
                 action.help = argparse.SUPPRESS
         for name in LINKED:
@@ -271,6 +275,7 @@ def main(args: list[str] | None = None) -> None:
             parser_class=Parser,
             parser_kwargs={
                 "prog": "python -m classifier",
+                "description": "Train image classifiers, and score what was trained.",
                 "allow_abbrev": False,
                 **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
             },

@@ -168,7 +168,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         """Return what is scored after every epoch: validation images, if any, and while fitting the test images."""
         splits = [split for split in ("val", "test") if split in self.datasets]
         if self.trainer is not None and self.trainer.state.fn == "validate":
-            require(bool(self.hparams.val_split), "there are no validation images: val_split is 0; score the test set")
+            require(bool(self.hparams.val_split), "there are no validation images, as val_split is 0: use test")
             splits = ["val"]
         return [self.make_loader(split, self.hparams.test_batch_size) for split in splits]
 
@@ -250,12 +250,12 @@ class TorchvisionDataModule(ImageDataModule):
                     self.torchvision_class(self.hparams.root, download=True)
                 return
             except (OSError, RuntimeError) as error:
-                reason = f"downloading failed: {str(error).strip().splitlines()[0].rstrip(':')}"
+                reason = f"downloading failed: {' '.join(str(error).split())}"
             finally:
                 socket.setdefaulttimeout(before)
         raise UserError(
             f"{type(self).__name__} needs these files in {folder}: {', '.join(missing)} ({reason}). "
-            "Without any files runs: python -m classifier fit --config digits"
+            "No files are needed for: python -m classifier fit --config digits"
         )
 
 

@@ -4,11 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 import yaml
 from conftest import write_fashion_mnist
 
+from classifier import MLP, Digits
 from classifier.parser import shorten
 
 DIGITS = ("fit", "--config", "digits", "--trainer.max_epochs", "2")
@@ -80,13 +82,19 @@ def test_without_validation_images_best_is_the_last_epoch(run, fail):
     run(*DIGITS)
     assert "last.ckpt" in run("test", "--ckpt_path", "best")
     status, line = fail("validate", "--ckpt_path", "last")
-    assert (status, "val_split is 0" in line) == (2, True)
+    assert (status, "val_split is 0: use test" in line) == (2, True)
 
 
 def test_last_is_the_newest_run(run):
     run(*DIGITS)
     run(*DIGITS, "--model.hidden_sizes", "[8]")
     assert "version_1" in run("test", "--ckpt_path", "last")
+
+
+def test_a_run_of_a_notebook_is_found_by_its_folder_and_as_the_last(run):
+    L.Trainer(max_epochs=1, accelerator="cpu", enable_progress_bar=False).fit(MLP(image_shape=(1, 8, 8)), Digits())
+    for name in ("lightning_logs/version_0", "last", "best"):
+        assert "(360 images)" in run("test", "--ckpt_path", name)
 
 
 def test_options_given_win_over_those_in_the_checkpoint(run):
