@@ -39,12 +39,6 @@ from classifier.parser import Parser
 
 RECIPES = Path(__file__).parent / "recipes"
 LOGS = "lightning_logs"
-# The Trainer options that --help shows; all others work, and stand in Lightning's documentation and --print_config.
-COMMON = (
-    *("accelerator", "devices", "strategy", "num_nodes", "precision", "max_epochs", "max_steps", "max_time"),
-    *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
-    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
-)
 
 
 def find_recipe(name: str) -> str:
@@ -105,8 +99,6 @@ class ClassifierCLI(LightningCLI):
                 action.help = (
                     f"A packaged recipe ({', '.join(sorted(file.stem for file in RECIPES.glob('*')))}) or a file."
                 )
-            if action.dest.startswith("trainer.") and action.dest.removeprefix("trainer.") not in COMMON:
-                action.help = argparse.SUPPRESS
         for name in LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 

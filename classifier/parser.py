@@ -1,5 +1,6 @@
 """The parser of the command line, which says what is wrong with it in one line."""
 
+import argparse
 import difflib
 import inspect
 import re
@@ -11,6 +12,13 @@ from classifier.checkpoints import list_subclasses
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError
 from classifier.models import ImageClassifier
+
+# The Trainer options that --help shows; all others work, and stand in Lightning's documentation and --print_config.
+COMMON = (
+    *("accelerator", "devices", "strategy", "num_nodes", "precision", "max_epochs", "max_steps", "max_time"),
+    *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
+    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
+)
 
 
 def shorten(message: str) -> str:
@@ -31,7 +39,19 @@ def shorten(message: str) -> str:
 
 
 class Parser(LightningArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose help leaves out the rare options of the Trainer."""
+
+    def format_help(self) -> str:
+        """Return the help; the rare options are hidden from it alone, as jsonargparse saves no hidden option."""
+        texts = {action: action.help for action in self._actions}
+        for action in texts:
+            if action.dest.startswith("trainer.") and action.dest.removeprefix("trainer.") not in COMMON:
+                action.help = argparse.SUPPRESS
+        try:
+            return super().format_help()
+        finally:
+            for action, text in texts.items():
+                action.help = text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a SettingError that says what is wrong, and what was probably meant."""

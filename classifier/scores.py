@@ -10,7 +10,7 @@ class Scores(Metric):
     """Mean cross-entropy and confusion matrix of one pass over a data set, exact on any number of processes.
 
     A step only keeps its logits and labels: they are scored a few thousand images at a time, because a metric's
-    `update` costs more than half a training step of the small networks.
+    `update` takes 80 us, and a whole training step of the small networks 1,500.
 
     Args:
         num_classes: Number of classes C.

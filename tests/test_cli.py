@@ -49,10 +49,23 @@ def test_the_same_seed_gives_the_same_weights_and_figures_twice_and_another_seed
 
 
 def test_the_config_of_a_run_reruns_it_exactly(run):
-    run(*DIGITS, "--model.lr", "0.05", "--data.val_split", "100")
+    run(
+        *DIGITS,
+        "--model.lr",
+        "0.05",
+        "--data.val_split",
+        "100",
+        "--data.test_batch_size",
+        "40",
+        "--trainer.limit_val_batches",
+        "2",
+    )
     run("fit", "--config", "lightning_logs/version_0/config.yaml")
     first, second = get_weights("version_0"), get_weights("version_1")
     assert all(torch.equal(first[name], second[name]) for name in first)
+    results = [read_results(f"version_{i}")["epochs"][-1] for i in (0, 1)]
+    assert results[0]["images_scored"] == results[1]["images_scored"] == {"train": 1337, "val": 80, "test": 80}
+    assert results[0]["loss/test"] == results[1]["loss/test"]
 
 
 def test_test_needs_only_the_checkpoint_and_prints_what_fit_measured(run):
