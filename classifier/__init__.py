@@ -1,8 +1,9 @@
 """Image classification with PyTorch Lightning: two classic tutorials as reliable software."""
 
+from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
-from classifier.models import CNN, MLP, ImageClassifier
+from classifier.models import CNN, MLP
 
 __all__ = [
     "CIFAR10",

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from classifier.base import ImageClassifier
 from classifier.data import ImageDataModule
 from classifier.errors import UserError
-from classifier.models import ImageClassifier
 
 # What the network takes from the data, and is no option of its own.
 LINKED = ("image_shape", "num_classes")

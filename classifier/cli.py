@@ -24,6 +24,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.checkpoints import (
     LINKED,
@@ -34,7 +35,6 @@ from classifier.checkpoints import (
 )
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError, UserError
-from classifier.models import ImageClassifier
 from classifier.parser import Parser
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from classifier.base import ImageClassifier
 from classifier.checkpoints import list_subclasses
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError
-from classifier.models import ImageClassifier
 
 # The Trainer options that --help shows; all others work, and stand in Lightning's documentation and --print_config.
 COMMON = (

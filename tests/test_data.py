@@ -5,7 +5,7 @@ import torch
 from conftest import make_images, write_fashion_mnist
 
 from classifier import CIFAR10, Digits, FashionMNIST
-from classifier.data import EvaluationSampler, ImageDataset
+from classifier.loading import EvaluationSampler, ImageDataset
 
 
 def test_fashion_mnist_holds_the_images_and_labels_of_its_files(fashion_root):

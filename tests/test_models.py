@@ -15,8 +15,8 @@ from torch import nn
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST
+from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
-from classifier.models import ImageClassifier
 
 
 class TutorialCNN(nn.Module):

@@ -29,7 +29,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST
 from classifier.cli import main, silence_lightning
-from classifier.data import ImageDataset
+from classifier.loading import ImageDataset
 
 RECIPES = {"fashion_mnist": (FashionMNIST, MLP), "cifar10": (CIFAR10, CNN)}
 

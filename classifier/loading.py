@@ -1,0 +1,59 @@
+"""Batches of images in memory, and how they are dealt to processes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+Batch = tuple[Tensor, Tensor]
+
+
+class ImageDataset(Dataset):
+    """Labelled images in memory.
+
+    Args:
+        images: uint8 tensor (N, C, H, W).
+        labels: int64 tensor (N,).
+        split: "train", "val" or "test", the name under which their scores are logged.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, split: str) -> None:
+        self.images, self.labels, self.split = images, labels, split
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Return one image (C, H, W) and its label."""
+        return self.images[index], self.labels[index]
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Return a batch: images (N, C, H, W) and labels (N,), without the indices that are padding."""
+        if PADDING in indices:
+            indices = [index for index in indices if index != PADDING]
+        selected = torch.tensor(indices, dtype=torch.long).to(self.labels.device, non_blocking=True)
+        return self.images.index_select(0, selected), self.labels.index_select(0, selected)
+
+
+PADDING = -1  # the index that EvaluationSampler deals where a process has no image left
+
+
+class EvaluationSampler(DistributedSampler):
+    """Deals every image to exactly one process, and padding so that all processes have the same number of batches.
+
+    A DistributedSampler repeats images instead, and then scores them twice. Unequal numbers of batches would leave
+    one process waiting for buffers that another no longer sends.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the indices of this process."""
+        return iter(
+            [i if i < len(self.dataset) else PADDING for i in range(self.rank, self.total_size, self.num_replicas)]
+        )
+
+
+def keep_batch(batch: Batch) -> Batch:
+    """Return what `ImageDataset.__getitems__` has already gathered."""
+    return batch
