@@ -1,5 +1,7 @@
 """The base of all networks: a LightningModule that holds step, logging and optimizer."""
 
+import math
+import os
 import time
 from abc import ABC, abstractmethod
 from typing import Any
@@ -157,7 +159,10 @@ class ImageClassifier(L.LightningModule, ABC):
                 parameter.grad = None
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's scores, figures and clock."""
+        """Start the epoch's scores, figures and clock, and seed what dropout or augmentation is going to draw."""
+        # By seed and epoch, as the sampler: a resumed run then draws the same as an uninterrupted one.
+        seed = int(os.getenv("PL_GLOBAL_SEED", "0"))
+        torch.manual_seed(seed + 1_000_003 * (self.current_epoch * self.trainer.world_size + self.global_rank))
         self.figures = {}
         self.train_scores.reset()
         self.training_seconds = -time.perf_counter()
@@ -195,6 +200,12 @@ class ImageClassifier(L.LightningModule, ABC):
         figures = {f"loss/{split}": scores["loss"], f"accuracy/{split}": scores["accuracy"], **figures}
         self.figures |= {tag: float(value) for tag, value in figures.items()}
         epochs_done = self.current_epoch + (self.trainer.state.fn == "fit")
+        if not math.isfinite(scores["loss"]):
+            # Before the epoch's checkpoint is saved, which so stays that of the epoch before.
+            raise UserError(
+                f"the {split} loss is not finite after {epochs_done} epochs: train with a learning rate below "
+                f"{self.hparams.lr} (--model.lr), or clip the gradients (--trainer.gradient_clip_val 1)"
+            )
         # Lightning takes a logged "step" as the x axis. Every process has the same figures: max keeps them exact.
         self.log_dict({**figures, "step": float(epochs_done)}, sync_dist=True, reduce_fx="max")
 

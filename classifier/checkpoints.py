@@ -1,14 +1,17 @@
 """Checkpoints: how a run writes them, how one is found by name, and the settings in it."""
 
+import contextlib
+import io
+import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from classifier.base import ImageClassifier
-from classifier.data import ImageDataModule
 from classifier.errors import UserError
 
 # What the network takes from the data, and is no option of its own.
@@ -34,6 +37,57 @@ class RunCheckpoint(ModelCheckpoint):
     def state_key(self) -> str:
         """Return the key of the state; asked for 7 times a step, and Lightning's own lists all arguments each time."""
         return self.filename
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and then renames it, so that a file of that name is always whole.
+
+    Lightning's own stages it in the temporary folder: from another file system it is copied under its final name.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint to `path`.
+
+        Raises:
+            UserError: When the disk is full or cannot be written; what stood at `path` before is still there.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        unfinished = path.with_name(f"{path.name}.part")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError as error:
+            raise UserError(f"cannot save {path}: {error.strerror}; the checkpoint before is kept") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def claim_run(logs: Path) -> str:
+    """Make the folder of a new run, which no other start can get as well, and return its name.
+
+    Args:
+        logs: Folder of the runs.
+
+    Raises:
+        UserError: When it cannot be written.
+    """
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        taken = [path.name.removeprefix("version_") for path in logs.glob("version_*")]
+        for number in itertools.count(max((int(name) for name in taken if name.isdigit()), default=-1) + 1):
+            with contextlib.suppress(FileExistsError):
+                (logs / f"version_{number}").mkdir()
+                return f"version_{number}"
+    except OSError as error:
+        raise UserError(
+            f"no run can be made in {logs}: {error.strerror}; --trainer.default_root_dir names another place"
+        ) from error
 
 
 def find_checkpoint(name: str, logs: Path) -> Path:
@@ -83,25 +137,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_settings(checkpoint: dict[str, Any]) -> list[str]:
-    """Return the command line options that rebuild the network and the data of a checkpoint.
-
-    Raises:
-        UserError: When the checkpoint names a class that is not one of the networks or data sets.
-    """
+    """Return the command line options that rebuild the network and the data of a checkpoint; nothing is imported."""
     options = []
-    for key, base, hparams in (
-        ("model", ImageClassifier, checkpoint["hyper_parameters"]),
-        ("data", ImageDataModule, checkpoint.get("datamodule_hyper_parameters", {})),
+    for key, hparams in (
+        ("model", checkpoint["hyper_parameters"]),
+        ("data", checkpoint.get("datamodule_hyper_parameters", {})),
     ):
         if path := checkpoint["classes"].get(key):
-            known = {f"{part.__module__}.{part.__qualname__}" for part in list_subclasses(base)}
-            if path not in known:
-                raise UserError(f"the checkpoint's {key} is {path}; if that is a class of yours, add --{key} {path}")
             init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
             options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
     return options
-
-
-def list_subclasses(base: type) -> list[type]:
-    """Return all classes below a class, bases of others included."""
-    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]

@@ -6,8 +6,10 @@ import inspect
 import logging
 import os
 import pydoc
+import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +18,12 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
+from jsonargparse import set_parsing_settings
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -28,14 +32,17 @@ from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.checkpoints import (
     LINKED,
+    AtomicCheckpointIO,
     RunCheckpoint,
+    claim_run,
     find_checkpoint,
     load_checkpoint,
     read_settings,
 )
 from classifier.data import ImageDataModule
-from classifier.errors import SettingError, UserError
+from classifier.errors import SettingError, UserError, require
 from classifier.parser import Parser
+from classifier.signals import StopOnSigterm, get_exit_status, raise_terminated
 
 RECIPES = Path(__file__).parent / "recipes"
 LOGS = "lightning_logs"
@@ -94,6 +101,14 @@ class ClassifierCLI(LightningCLI):
             type=str | None,
             help="Checkpoint to go on from or to score: last or best of the newest run, a run's folder, a .ckpt file.",
         )
+        parser.add_argument(
+            "--allow_import",
+            nargs="+",
+            type=str,
+            default=[],
+            metavar="PACKAGE",
+            help="Packages of yours that settings and checkpoints may name classes of; others are never imported.",
+        )
         for action in parser._actions:
             if action.dest == "config":
                 action.help = (
@@ -128,11 +143,18 @@ class ClassifierCLI(LightningCLI):
         known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         for option in ("--ckpt_path", "--model", "--data"):
             known.add_argument(option, default="")
+        known.add_argument("--allow_import", nargs="+", default=[])
         known.add_argument("--trainer.default_root_dir", dest="root", default=".")
         try:
             options, others = known.parse_known_args(rest)
         except argparse.ArgumentError as error:
             raise SettingError(str(error)) from error
+        # A class that the command line itself names may be imported; one that only a file names is not.
+        named = [name.split(".")[0] for name in (options.model, options.data) if re.fullmatch(r"\w+(\.\w+)+", name)]
+        try:
+            set_parsing_settings(import_path_allowlist=[*options.allow_import, *named])
+        except ValueError as error:
+            raise SettingError(f"--allow_import: {error}") from error
         self.ckpt_path = None
         if not options.ckpt_path:
             if subcommand != "fit" and not {"-h", "--help"} & set(others):
@@ -141,9 +163,6 @@ class ClassifierCLI(LightningCLI):
             if not any(word.startswith(("--trainer.max_steps", "--trainer.max_time")) for word in others):
                 defaults.append("--trainer.max_epochs=30")
             return [subcommand, *defaults, *rest]
-        for class_path in (options.model, options.data):
-            # A class that the user names may be imported; one that only the checkpoint names is not.
-            pydoc.locate(class_path)
         logs = Path(options.root, LOGS)
         self.ckpt_path = find_checkpoint(options.ckpt_path, logs)
         checkpoint = load_checkpoint(self.ckpt_path)
@@ -166,7 +185,7 @@ class ClassifierCLI(LightningCLI):
         settings = self.config[self.subcommand]
         if settings.ckpt_path and not self.ckpt_path:
             raise SettingError("ckpt_path belongs on the command line, not into a configuration file")
-        settings.ckpt_path = None  # config.yaml is to start the run anew
+        settings.ckpt_path, settings.allow_import = None, []  # config.yaml is to start the run anew, and trusts nobody
         if settings.threads:
             torch.set_num_threads(settings.threads)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # which further processes go by
@@ -178,30 +197,29 @@ class ClassifierCLI(LightningCLI):
                 raise SettingError(f"{settings.model.class_path} takes no {name}: pass **options on to ImageClassifier")
             if settings.model.init_args[name] != defaults[name]:
                 raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
-        if 0 < (settings.trainer.max_epochs or 0) <= self.resumed_epochs:
+        epochs = settings.trainer.max_epochs
+        require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no end, not {epochs}")
+        if 0 < (epochs or 0) <= self.resumed_epochs:
             raise SettingError(
-                f"{self.resumed_run} has done {self.resumed_epochs} of {settings.trainer.max_epochs} epochs: "
+                f"{self.resumed_run} has done {self.resumed_epochs} of {epochs} epochs: "
                 "to go on, give --trainer.max_epochs"
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
         settings = self.config_init[self.subcommand].trainer
-        callbacks: list[Callback] = [EpochLines(bar=settings.enable_progress_bar is not False)]
+        callbacks: list[Callback] = [EpochLines(bar=settings.enable_progress_bar is not False), StopOnSigterm()]
         kwargs["enable_progress_bar"] = True
         kwargs["profiler"] = settings.profiler or NoProfiler()
+        plugins = settings.plugins if isinstance(settings.plugins, list) else [settings.plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins = [*filter(None, plugins), AtomicCheckpointIO()]
+        kwargs["plugins"] = plugins
         if self.subcommand != "fit":
             self.save_config_callback = None
             kwargs.update(logger=False, enable_checkpointing=False)
-        elif settings.logger in (None, True):
-            kwargs["logger"] = TensorBoardLogger(
-                settings.default_root_dir or ".",
-                name=LOGS,
-                version=self.resumed_run and self.resumed_run.name,
-                default_hp_metric=False,
-                # TensorBoard then drops what the run had logged after the epoch it is resumed from.
-                purge_step=self.resumed_epochs + 1 if self.resumed_run else None,
-            )
+        elif self.makes_run():
+            kwargs["logger"] = False  # until a folder is claimed for it, when all is known to be there
         elif not settings.logger:
             self.save_config_callback = None
         if self.subcommand == "fit":
@@ -217,9 +235,36 @@ class ClassifierCLI(LightningCLI):
         except (ImportError, ValueError, MisconfigurationException) as error:
             raise SettingError(f"trainer: {' '.join(str(error).split())}") from error
 
+    def makes_run(self) -> bool:
+        """Return whether this command trains and logs where runs usually go."""
+        return self.subcommand == "fit" and self.config_init["fit"].trainer.logger in (None, True)
+
+    def make_logger(self) -> TensorBoardLogger:
+        """Return the logger of a new run in a folder of its own, or of the resumed one."""
+        root = self.config_init["fit"].trainer.default_root_dir or "."
+        version = self.resumed_run.name if self.resumed_run else None
+        if version is None and rank_zero_only.rank == 0:
+            version = claim_run(Path(root, LOGS))
+        # TensorBoard drops what a resumed run had logged after the epoch it goes on from.
+        purge_step = self.resumed_epochs + 1 if self.resumed_run else None
+        return TensorBoardLogger(root, name=LOGS, version=version, default_hp_metric=False, purge_step=purge_step)
+
     def fit(self, **parts: Any) -> None:
-        """Train, from the checkpoint on if there is one."""
-        self.run_trainer(self.trainer.fit, parts)
+        """Train, from the checkpoint on if there is one; a run that stops says how to go on."""
+        try:
+            self.run_trainer(self.trainer.fit, parts)
+        except BaseException:
+            self.explain_how_to_go_on()
+            raise
+
+    @rank_zero_only
+    def explain_how_to_go_on(self) -> None:
+        """Print the command that goes on from the last checkpoint of the run."""
+        if self.makes_run() and self.trainer.loggers:
+            run = Path(os.path.relpath(self.trainer.loggers[0].log_dir))
+            saved = (run / "checkpoints" / "last.ckpt").is_file()
+            advice = f"go on: python -m classifier fit --ckpt_path {run}" if saved else "no epoch is saved yet"
+            print(f"\nstopped; {advice}", flush=True)
 
     def validate(self, **parts: Any) -> None:
         """Score the validation images."""
@@ -232,7 +277,14 @@ class ClassifierCLI(LightningCLI):
     def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
         self.datamodule.prepare_data()  # before further processes are started, which could not say what is missing
-        method(**arguments, ckpt_path=self.ckpt_path, weights_only=True)
+        if self.makes_run():
+            self.trainer.logger = self.make_logger()
+        try:
+            method(**arguments, ckpt_path=self.ckpt_path, weights_only=True)
+        except BaseException:
+            if self.trainer.strategy.launcher is not None:
+                self.trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
+            raise
 
 
 def silence_lightning() -> None:
@@ -247,13 +299,20 @@ def silence_lightning() -> None:
     warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
     # Scoring needs none of the callbacks that made the checkpoint.
     warnings.filterwarnings("ignore", ".*callbacks used to create the checkpoint need to be provided.*")
+    # A run that goes on from a checkpoint of another folder has a best epoch of its own.
+    warnings.filterwarnings("ignore", ".*The dirpath has changed from.*")
     # A resumed run goes on in its own folder.
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; what the user can put right ends in one line and exit status 1 or 2."""
+    """Run the command line; what the user can put right ends in one line and exit status 1 or 2.
+
+    The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program that line comes from.
+    """
     silence_lightning()
+    signal.signal(signal.SIGTERM, raise_terminated)
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["classifier", "lightning", "torch"])
     try:
         ClassifierCLI(
             ImageClassifier,
@@ -279,15 +338,26 @@ def main(args: list[str] | None = None) -> None:
         # The reader of a pipe, such as head, has gone; what Python flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-    except Exception as error:
-        if (cause := find_user_error(error)) is None:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning ends with SystemExit after Ctrl-C.
+        interrupt = stop if isinstance(stop, KeyboardInterrupt) else stop.__context__
+        if not isinstance(interrupt, KeyboardInterrupt):
             raise
+        sys.exit(get_exit_status(interrupt))
+    except Exception as error:
+        cause = find_user_error(error)
+        if cause is None or os.environ.get("CLASSIFIER_TRACEBACK", "0") != "0":
+            raise
+        if rank_zero_only.rank:
+            time.sleep(2)  # the first process, if it fails too, speaks for all and ends them
         print(f"python -m classifier: error: {cause}", file=sys.stderr)
-        sys.exit(getattr(cause, "exit_status", SettingError.exit_status))
+        sys.exit(cause.exit_status)
 
 
-def find_user_error(error: BaseException | None) -> BaseException | None:
+def find_user_error(error: BaseException | None) -> UserError | None:
     """Return the error that speaks to the user among an error and those it was raised from, or None."""
+    if isinstance(error, OSError):
+        return UserError(error)  # a disk that is full, a file that cannot be written: not our bug
     while error is not None and not isinstance(error, (UserError, MisconfigurationException)):
         error = error.__cause__ or error.__context__
-    return error
+    return SettingError(error) if isinstance(error, MisconfigurationException) else error

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import math
 import os
 import socket
+import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import lightning as L
 import torch
 import torchvision
 from torch.utils.data import DataLoader, DistributedSampler
+from torchvision.datasets.utils import check_integrity
 
 from classifier.errors import UserError, require
 from classifier.loading import Batch, EvaluationSampler, ImageDataset, keep_batch
@@ -139,7 +142,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
             sampler = DistributedSampler(dataset, replicas, rank, shuffle=True, seed=seed)
         elif replicas > 1:
             sampler = EvaluationSampler(dataset, replicas, rank)
-        return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=keep_batch)
+        # A generator of its own, as a loader would draw from the one whose numbers a resumed run has to draw again.
+        generator = torch.Generator()
+        return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=keep_batch, generator=generator)
 
     # Overridden, the three transfer hooks cost a step nothing; Lightning's own walk through the batch.
 
@@ -164,23 +169,29 @@ class TorchvisionDataModule(ImageDataModule):
     folder: str
     files: tuple[str, ...]
 
-    def open_dataset(self, train: bool) -> Any:
-        """Return torchvision's data set, which has read its files.
+    @abstractmethod
+    def find_damage(self, file: Path) -> str | None:
+        """Return what is wrong with one of the files, or None."""
+
+    def read_checked(self, train: bool) -> Batch:
+        """Return what `read` returns.
 
         Raises:
-            ValueError: When they are damaged.
+            ValueError: When a file is damaged; it is named.
         """
         try:
-            return self.torchvision_class(self.hparams.root, train=train)
+            return super().read_checked(train)
         except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
+            folder = Path(self.hparams.root, self.folder)
+            damages = {name: damage for name in self.files if (damage := self.find_damage(folder / name))}
+            reasons = [f"{name} {damage}" for name, damage in damages.items()] or [" ".join(str(error).split())]
             raise UserError(
-                f"{type(self).__name__}: the files in {Path(self.hparams.root, self.folder)} are damaged "
-                f"({reason[0]}); delete them, and the next start downloads them anew"
+                f"{type(self).__name__}: the files in {folder} are damaged: {'; '.join(reasons)}. "
+                f"Delete {', '.join(damages) or 'them'}, and the next start downloads all anew"
             ) from error
 
     def prepare_data(self) -> None:
-        """Download missing files.
+        """Download missing files, none of which appears before all are complete.
 
         Raises:
             ValueError: When files are missing and cannot be downloaded.
@@ -193,8 +204,14 @@ class TorchvisionDataModule(ImageDataModule):
             before = socket.getdefaulttimeout()
             socket.setdefaulttimeout(5)
             try:
-                with contextlib.redirect_stdout(io.StringIO()):
-                    self.torchvision_class(self.hparams.root, download=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                with (
+                    tempfile.TemporaryDirectory(dir=self.hparams.root, prefix=".download-") as unfinished,
+                    contextlib.redirect_stdout(io.StringIO()),
+                ):
+                    self.torchvision_class(unfinished, download=True)
+                    for name in self.files:
+                        Path(unfinished, self.folder, name).replace(folder / name)
                 return
             except (OSError, RuntimeError) as error:
                 reason = f"downloading failed: {' '.join(str(error).split())}"
@@ -217,8 +234,22 @@ class FashionMNIST(TorchvisionDataModule):
 
     def read(self, train: bool) -> Batch:
         """Return images (N, 1, 28, 28) and labels (N,)."""
-        dataset = self.open_dataset(train)
+        dataset = self.torchvision_class(self.hparams.root, train=train)
         return dataset.data.unsqueeze(1), dataset.targets
+
+    def find_damage(self, file: Path) -> str | None:
+        """Return what is wrong with an IDX file: a number that tells the format, sizes, then one byte a value."""
+        dimensions = 3 if "images" in file.name else 1
+        content = file.read_bytes()
+        header, values = content[: 4 + 4 * dimensions], content[4 + 4 * dimensions :]
+        if header[:4] != bytes((0, 0, 8, dimensions)):
+            return f"is no IDX file: it begins with {header[:16]!r}"
+        sizes = [int.from_bytes(header[i : i + 4], "big") for i in range(4, len(header), 4)]
+        if len(values) != math.prod(sizes):
+            return f"has {len(values):,} values where its header says {' x '.join(map(str, sizes))}"
+        if dimensions == 1 and (highest := max(values, default=0)) >= self.num_classes:
+            return f"has the label {highest}, beyond 0 to {self.num_classes - 1}"
+        return None
 
 
 class CIFAR10(TorchvisionDataModule):
@@ -243,8 +274,15 @@ class CIFAR10(TorchvisionDataModule):
 
     def read(self, train: bool) -> Batch:
         """Return images (N, 3, 32, 32) and labels (N,)."""
-        dataset = self.open_dataset(train)
+        # Unpickles no file before the md5 sums of all are right.
+        dataset = self.torchvision_class(self.hparams.root, train=train)
         return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(dataset.targets)
+
+    def find_damage(self, file: Path) -> str | None:
+        """Return what is wrong with a file of pickled arrays."""
+        known = dict([*self.torchvision_class.train_list, *self.torchvision_class.test_list])
+        known[self.torchvision_class.meta["filename"]] = self.torchvision_class.meta["md5"]
+        return None if check_integrity(file, known[file.name]) else "has a wrong md5 sum"
 
 
 class Digits(ImageDataModule):

@@ -9,7 +9,6 @@ from typing import NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from classifier.base import ImageClassifier
-from classifier.checkpoints import list_subclasses
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError
 
@@ -21,6 +20,11 @@ COMMON = (
 )
 
 
+def list_subclasses(base: type) -> list[type]:
+    """Return all classes below a class, bases of others included."""
+    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
+
+
 def shorten(message: str) -> str:
     """Return jsonargparse's account of an error, which walks through every type it tried, as one line."""
     keys = re.findall(r'Parser key "([\w.]+)"', message)
@@ -29,7 +33,9 @@ def shorten(message: str) -> str:
     noise = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
     reasons = [line for line in lines if line and not any(word in line for word in noise)] or lines[-1:]
     base = {"model": ImageClassifier, "data": ImageDataModule}.get(keys[0] if keys else "")
-    if base and re.search("dot import path|abstract|not a subclass|Import path", message):
+    if denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
+        reasons = [f"{denied[1]} is not part of classifier; if you trust it, add --allow_import {denied[2]}"]
+    elif base and re.search("dot import path|abstract|not a subclass|Import path", message):
         names = sorted(part.__name__ for part in list_subclasses(base) if not inspect.isabstract(part))
         reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(names)}"]
     elif value and value[1] not in "; ".join(reasons):

@@ -1,11 +1,13 @@
 """Small data in the real file formats, and the ways in which the tests start a training."""
 
 import hashlib
+import multiprocessing
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import lightning as L
@@ -15,9 +17,13 @@ import torch
 import torchvision
 from lightning.pytorch.loggers import TensorBoardLogger
 
+import classifier.__main__ as program
 from classifier.cli import main, silence_lightning
 
 REPOSITORY = Path(__file__).parents[1]
+# Importing everything takes seconds: this process does it once, and every program that a test starts is forked from it.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["classifier.cli"])
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +143,43 @@ def run_program(tmp_path):
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
 
     return run
+
+
+def be_program(args: tuple[str, ...], folder: Path) -> None:
+    """Behave as `python -m classifier ARGS` in a folder, with the output in its files `out` and `err`."""
+    os.chdir(folder)
+    sys.path.insert(0, "")
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.argv = ["classifier", *args]
+    sys.modules["__main__"] = program  # by which Lightning starts further processes
+    main(list(args))
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a program and returns its process, which is not waited for."""
+    processes = []
+
+    def start(*args: str, folder: Path = tmp_path) -> multiprocessing.Process:
+        processes.append(SERVER.Process(target=be_program, args=(tuple(map(str, args)), folder)))
+        processes[-1].start()
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: When it does not in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.02)

@@ -9,8 +9,11 @@ import pytest
 import torch
 import yaml
 from conftest import write_fashion_mnist
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from classifier import MLP, Digits
+from classifier.cli import main
+from classifier.errors import UserError
 from classifier.parser import shorten
 
 DIGITS = ("fit", "--config", "digits", "--trainer.max_epochs", "2")
@@ -24,8 +27,12 @@ def read_results(run: str) -> dict:
     return json.loads(Path("lightning_logs", run, "results.json").read_text())
 
 
+def load_last(run: str) -> dict:
+    return torch.load(Path("lightning_logs", run, "checkpoints", "last.ckpt"), weights_only=True)
+
+
 def get_weights(run: str) -> dict:
-    return torch.load(Path("lightning_logs", run, "checkpoints", "last.ckpt"), weights_only=True)["state_dict"]
+    return load_last(run)["state_dict"]
 
 
 def test_a_run_leaves_config_hparams_events_checkpoint_and_results(run):
@@ -126,6 +133,29 @@ def test_a_resumed_run_goes_on_in_its_folder_to_the_weights_of_an_uninterrupted_
     assert [epoch["epoch"] for epoch in read_results("version_0")["epochs"]] == [1, 2, 3, 4]
     resumed, whole = get_weights("version_0"), get_weights("version_1")
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+    momenta = [
+        [state["momentum_buffer"] for state in load_last(f"version_{i}")["optimizer_states"][0]["state"].values()]
+        for i in (0, 1)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
+    timed = {"seconds", "speed/images_per_second"}
+    resumed, whole = (read_results(f"version_{i}")["epochs"] for i in (0, 1))
+    assert [{key: epoch[key] for key in epoch.keys() - timed} for epoch in resumed] == [
+        {key: epoch[key] for key in epoch.keys() - timed} for epoch in whole
+    ]
+
+
+def test_a_run_resumed_from_an_earlier_epoch_continues_its_curves_without_a_stray_line(run):
+    run(*DIGITS, "--data.val_split", "300")
+    earlier = Path("lightning_logs/version_0/checkpoints/last.ckpt").read_bytes()
+    run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "4", "--model.lr", "0.3")
+    Path("lightning_logs/version_0/checkpoints/last.ckpt").write_bytes(earlier)
+    run("fit", "--ckpt_path", "last", "--trainer.max_epochs", "3")
+    events = EventAccumulator("lightning_logs/version_0").Reload().Scalars("loss/test")
+    assert [event.step for event in events] == [1, 2, 3]
+    assert [event.value for event in events] == pytest.approx(
+        [epoch["loss/test"] for epoch in read_results("version_0")["epochs"]]
+    )
 
 
 def test_a_resumed_run_knows_its_best_epoch_and_its_config_starts_it_anew(run):
@@ -165,8 +195,6 @@ def test_steps_and_time_are_not_cut_short_by_a_number_of_epochs(run):
     ids=str,
 )
 def test_every_network_and_data_set_brings_its_own_defaults(capsys, arguments, model, data):
-    from classifier.cli import main
-
     with pytest.raises(SystemExit) as stop:
         main(["fit", *arguments, "--print_config"])
     assert stop.value.code == 0
@@ -252,6 +280,13 @@ def test_threads_are_what_is_asked_for(run):
         ("fit --model.num_classes 5", 2, "num_classes comes from the data: leave it out"),
         ("fit --model.init_args.image_shape=[1,2,3]", 2, "image_shape comes from the data: leave it out"),
         ("fit --trainer.max_epochs x", 2, "--trainer.max_epochs: Expected a int"),
+        ("fit --config digits --trainer.max_epochs 0", 2, "max_epochs must be above 0, or -1 for no end, not 0"),
+        ("fit --config digits --trainer.max_epochs -2", 2, "max_epochs must be above 0, or -1 for no end, not -2"),
+        ("fit --config digits --model.hidden_sizes=[8,0]", 2, "hidden_sizes must be above 0, not (8, 0)"),
+        ("fit --config unknown.yaml", 2, "fequency"),
+        ("fit --config foreign.yaml", 2, "--data: my_data.Mine is not part of classifier; if you trust it, add"),
+        ("fit --allow_import os;id", 2, "--allow_import: Expected import path entries"),
+        ("fit --config digits --trainer.default_root_dir text.ckpt", 1, "no run can be made in text.ckpt/lightning"),
         ("fit --threads -1", 2, "--threads"),
         ("fit --config nope", 2, "--config nope: no such file, and the recipes are cifar10, digits, fashion_mnist"),
         ("fit --config resumed.yaml", 2, "ckpt_path belongs on the command line"),
@@ -270,20 +305,28 @@ def test_threads_are_what_is_asked_for(run):
         ("test --ckpt_path plain.ckpt", 1, "plain.ckpt is not a checkpoint of classifier, or is damaged"),
         (
             "test --ckpt_path stranger.ckpt",
-            1,
-            "the checkpoint's model is os.system; if that is a class of yours, add --model os.system",
+            2,
+            "--model: os.system is not part of classifier; if you trust it, add --allow_import os",
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(fail, arguments, status, message):
+def test_what_is_wrong_is_said_in_one_line(fail, monkeypatch, arguments, status, message):
     Path("text.ckpt").write_text("no checkpoint")
     Path("broken.yaml").write_text("model: [")
     Path("classes.yaml").write_text("model:\n  class_path: MLP\n  init_args:\n    num_classes: 5\ndata: Digits\n")
+    Path("unknown.yaml").write_text("model: MLP\ndata: Digits\ntrainer:\n  fequency: 3\n")
+    Path("foreign.yaml").write_text("model: MLP\ndata:\n  class_path: my_data.Mine\n")
+    Path("my_data.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(".")
     torch.save({"weight": torch.zeros(2)}, "plain.ckpt")
     Path("resumed.yaml").write_text("model: MLP\ndata: Digits\nckpt_path: last\n")
     foreign = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}}
     torch.save(foreign, "foreign.ckpt")
-    stranger = {"classes": {"model": "os.system"}, "hyper_parameters": {}, "state_dict": {}}
+    stranger = {
+        "classes": {"model": "os.system", "data": "classifier.Digits"},
+        "hyper_parameters": {},
+        "state_dict": {},
+    }
     torch.save(stranger, "stranger.ckpt")
     code, line = fail(*arguments.split())
     assert (code, message in line) == (status, True), line
@@ -305,13 +348,55 @@ def test_a_truncated_checkpoint_is_refused(run, fail):
     assert (status, "is damaged" in line) == (1, True), line
 
 
+MINE = """
+import pathlib
+from classifier import Digits
+pathlib.Path("imported").touch()
+
+class Mine(Digits):
+    "Digits under another name."
+"""
+
+
+def test_a_class_that_a_file_names_is_imported_only_if_the_command_line_allows_it(start):
+    Path("mine.py").write_text(MINE)
+    Path("mine.yaml").write_text("model: MLP\ndata:\n  class_path: mine.Mine\n")
+    stored = {"classes": {"model": "classifier.MLP", "data": "mine.Mine"}, "hyper_parameters": {}, "state_dict": {}}
+    torch.save(stored, "evil.ckpt")
+
+    def finish(*args):
+        process = start(*args)
+        process.join()
+        return process.exitcode, Path("out").read_text() + Path("err").read_text()
+
+    for refused in (
+        ("fit", "--config", "mine.yaml"),
+        ("fit", "--ckpt_path", "evil.ckpt"),
+        ("test", "--ckpt_path", "evil.ckpt"),
+    ):
+        status, text = finish(*refused)
+        assert "mine.Mine is not part of classifier; if you trust it, add --allow_import mine" in text
+        assert status == 2
+        assert not Path("imported").exists()
+    options = ("--trainer.max_epochs", "1", "--config", "mine.yaml")
+    assert finish("fit", *options, "--allow_import", "mine")[0] == 0
+    assert "on Mine (1,437 train" in finish("fit", *options[:2], "--data", "mine.Mine")[1]
+    assert "(360 images)" in finish("test", "--ckpt_path", "last", "--allow_import", "mine")[1]
+    assert "(360 images)" in finish("test", "--ckpt_path", "last", "--data", "mine.Mine")[1]
+    assert finish("test", "--ckpt_path", "last")[0] == 2
+
+
+def test_an_environment_variable_shows_where_in_the_program_an_error_comes_from(monkeypatch):
+    monkeypatch.setenv("CLASSIFIER_TRACEBACK", "1")
+    with pytest.raises(UserError, match="no run with a checkpoint"):
+        main(["test", "--ckpt_path", "last"])
+
+
 def test_shorten_keeps_a_message_that_is_a_line_already():
     assert shorten("expected one argument") == "expected one argument"
 
 
 def test_help_is_short_and_has_a_sentence_for_every_option_of_its_own(capsys):
-    from classifier.cli import main
-
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     text = capsys.readouterr().out
@@ -325,23 +410,3 @@ def test_a_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
     done = run_program(*DIGITS)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3 + 12 + 3
-
-
-def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(run_program, run):
-    ddp = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
-    done = run_program(*DIGITS, "--data.batch_size", "32", "--data.val_split", "101", *ddp, "--threads", "2")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line[:9] for line in done.stdout.splitlines() if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
-    assert len(list(Path("lightning_logs/version_0").glob("events*"))) == 1
-    results = read_results("version_0")
-    assert (results["processes"], results["threads"]) == (2, 2)
-    last = results["epochs"][-1]
-    assert last["images_scored"] == {"train": 1336, "val": 101, "test": 360}
-    figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
-    assert figures in run("test", "--ckpt_path", "last")
-
-    run(*DIGITS, "--data.val_split", "101")
-    together, alone = get_weights("version_0"), get_weights("version_1")
-    assert all(torch.allclose(together[name], alone[name], atol=1e-5) for name in alone)
-    for tag in ("loss/train", "loss/val", "loss/test"):
-        assert last[tag] == pytest.approx(read_results("version_1")["epochs"][-1][tag], abs=1e-5)

@@ -1,5 +1,8 @@
 """The data modules: what they read, hold out, shuffle and deal."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import make_images, write_fashion_mnist
@@ -138,21 +141,68 @@ def test_a_failed_download_is_reported_as_such(tmp_path, monkeypatch):
         FashionMNIST(root=str(tmp_path)).prepare_data()
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\0\0\x08\x03\0\0\0\x05\0\0\0\x1c\0\0\0\x1cabc"])
-def test_a_damaged_file_is_refused_with_what_to_delete(tmp_path, content):
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        (IMAGES, lambda _: b"", f"{IMAGES} is no IDX file: it begins with b''. Delete {IMAGES}, "),
+        (IMAGES, lambda _: b"<!DOCTYPE html><html>", f"{IMAGES} is no IDX file: it begins with b'<!DOCTYPE html"),
+        (LABELS, lambda content: b"\0\0\x08\x02" + content[4:], f"{LABELS} is no IDX file: .*Delete {LABELS}, "),
+        (IMAGES, lambda content: content[:-5], f"{IMAGES} has 235,195 values where its header says 300 x 28 x 28. "),
+        (LABELS, lambda content: content + b"\1", f"{LABELS} has 301 values where its header says 300. "),
+        (LABELS, lambda content: content[:-1] + b"\x0a", f"{LABELS} has the label 10, beyond 0 to 9. "),
+        (LABELS, lambda content: content[:7] + b"\x2b" + content[8:-1], "has 300 images and 299 labels. Delete them"),
+    ],
+    ids=["empty", "html", "magic", "truncated", "too long", "label", "counts"],
+)
+def test_a_damaged_file_is_named_with_what_is_wrong_and_what_to_delete(tmp_path, name, damage, message):
     write_fashion_mnist(tmp_path)
-    file = tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match=f"(?s){file.parent}.*delete"):
+    file = tmp_path / "FashionMNIST" / "raw" / name
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(ValueError, match=f"FashionMNIST: the files in {file.parent} are damaged: .*{message}"):
         FashionMNIST(root=str(tmp_path)).setup("fit")
 
 
-def test_a_cifar10_file_with_a_wrong_md5_sum_is_refused_unread(cifar_root):
+def test_a_cifar10_file_with_a_wrong_md5_sum_is_named_and_refused_unread(cifar_root, tmp_path):
     file = cifar_root / "cifar-10-batches-py" / "data_batch_2"
     file.write_bytes(b"cposix\nsystem\n(S'touch owned'\ntR.")
-    with pytest.raises(ValueError, match=f"(?s){file.parent}.*delete"):
+    with pytest.raises(ValueError, match=r"data_batch_2 has a wrong md5 sum. Delete data_batch_2, "):
         CIFAR10(root=str(cifar_root)).setup("fit")
-    assert not (cifar_root.parent / "owned").exists()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_download_that_stops_half_way_leaves_nothing_that_the_next_start_takes_for_data(tmp_path, monkeypatch):
+    def stop_half_way(_url, download_root, filename, **_options):
+        if "t10k" in filename:
+            raise OSError("connection lost")
+        Path(download_root, filename.removesuffix(".gz")).write_bytes(b"complete")
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", stop_half_way)
+    with pytest.raises(ValueError, match="downloading failed: connection lost"):
+        FashionMNIST(root=str(tmp_path)).prepare_data()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_downloaded_files_lie_where_torchvision_puts_them(tmp_path, monkeypatch):
+    source = write_fashion_mnist(tmp_path / "server") / "FashionMNIST" / "raw"
+
+    def download(_url, download_root, filename, **_options):
+        shutil.copy(source / filename.removesuffix(".gz"), download_root)
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", download)
+    data = FashionMNIST(root=str(tmp_path / "data"))
+    data.prepare_data()
+    data.setup("test")
+    assert len(data.datasets["test"]) == 130
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["FashionMNIST"]
+
+
+def test_a_root_that_is_a_file_is_said_to_be_one(tmp_path):
+    (tmp_path / "data").write_text("not a folder")
+    with pytest.raises(ValueError, match=r"downloading failed: .*Not a directory"):
+        FashionMNIST(root=str(tmp_path / "data")).prepare_data()
 
 
 @pytest.mark.parametrize(

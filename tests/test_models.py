@@ -218,15 +218,46 @@ def test_a_normalisation_given_by_hand_wins_over_that_of_the_data(tmp_path, make
     assert torch.equal(MLP.load_from_checkpoint(path)(images), model(images))
 
 
-def test_a_resumed_run_ends_with_the_same_weights_as_an_uninterrupted_one(tmp_path, make_trainer):
-    _, path = save_checkpoint(tmp_path, make_trainer)
+class DropoutMLP(MLP):
+    """An MLP that draws random numbers while it trains."""
+
+    def build_network(self):
+        first, *rest = super().build_network()
+        return nn.Sequential(first, nn.Dropout(0.5), *rest)
+
+
+@pytest.mark.parametrize("model_class", [MLP, DropoutMLP])
+def test_a_resumed_run_ends_with_the_same_weights_as_an_uninterrupted_one(tmp_path, make_trainer, model_class):
     options = {"image_shape": (1, 8, 8), "lr": 0.1, "momentum": 0.9, "hidden_sizes": (16,)}
-    resumed = MLP(**options)
-    make_trainer(max_epochs=4).fit(resumed, Digits(), ckpt_path=path, weights_only=True)
-    L.seed_everything(0)
-    whole = MLP(**options)
-    make_trainer(max_epochs=4).fit(whole, Digits())
-    assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), whole.parameters(), strict=True))
+    weights = []
+    for stops in ((2, 4), (4,)):
+        path = None
+        for stop in stops:
+            L.seed_everything(0)
+            model = model_class(**options)
+            trainer = make_trainer(max_epochs=stop)
+            trainer.fit(model, Digits(), ckpt_path=path, weights_only=True)
+            path = tmp_path / f"{stop}.ckpt"
+            trainer.save_checkpoint(path)
+        weights.append(list(model.parameters()))
+    assert all(torch.equal(resumed, whole) for resumed, whole in zip(*weights, strict=True))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_checkpoint(tmp_path, make_trainer):
+    class Diverging(MLP):
+        """An MLP whose weights are lost in the second epoch."""
+
+        def on_train_batch_end(self, *_):
+            if self.current_epoch == 1:
+                nn.init.constant_(self.network[1].weight, math.nan)
+
+    keeper = ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    trainer = make_trainer(max_epochs=5, enable_checkpointing=True, callbacks=[keeper])
+    with pytest.raises(ValueError, match="test loss is not finite after 2 epochs: train with a learning rate below"):
+        trainer.fit(Diverging(image_shape=(1, 8, 8)), Digits())
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == 0
+    assert all(weights.isfinite().all() for weights in checkpoint["state_dict"].values())
 
 
 def test_settings_given_now_win_over_those_of_a_stored_optimizer(tmp_path, make_trainer):

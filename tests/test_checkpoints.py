@@ -1,0 +1,82 @@
+"""Files of checkpoints and folders of runs."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from classifier.checkpoints import AtomicCheckpointIO, claim_run, find_checkpoint, load_checkpoint
+
+
+def test_a_saved_checkpoint_loads_and_nothing_else_is_left(tmp_path):
+    AtomicCheckpointIO().save_checkpoint({"weight": torch.arange(3)}, tmp_path / "checkpoints" / "last.ckpt")
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt")["weight"].tolist() == [0, 1, 2]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_a_save_that_fails_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+
+    def refuse(_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ValueError, match=f"cannot save {path}: No space left on device; the checkpoint before is kept"):
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_has_its_name_only_when_it_is_complete(tmp_path, monkeypatch):
+    names = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (names.extend(p.name for p in tmp_path.iterdir()), sync(file)))
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
+    assert names == ["last.ckpt.part"]
+
+
+def test_starts_at_the_same_time_get_a_folder_each(tmp_path):
+    (tmp_path / "version_7").mkdir()
+    (tmp_path / "tutorial_cifar10").mkdir()
+    barrier, names = threading.Barrier(8), []
+
+    def claim():
+        barrier.wait()
+        names.append(claim_run(tmp_path))
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(names, key=lambda name: int(name[8:])) == [f"version_{number}" for number in range(8, 16)]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 begins as a zip"], ids=["empty", "text", "truncated"])
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{path} is not a checkpoint of classifier, or is damaged"):
+        load_checkpoint(path)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    path = tmp_path / "last.ckpt"
+    torch.save({"classes": {"model": "MLP"}, "hyper_parameters": Malicious(), "state_dict": {}}, path)
+    with pytest.raises(ValueError, match="is not a checkpoint of classifier, or is damaged"):
+        load_checkpoint(path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_run_that_left_no_checkpoint_is_not_the_newest(tmp_path):
+    AtomicCheckpointIO().save_checkpoint({}, tmp_path / "version_0" / "checkpoints" / "last.ckpt")
+    (tmp_path / "version_1" / "checkpoints").mkdir(parents=True)
+    Path(tmp_path, "version_1", "checkpoints", "last.ckpt.part").write_bytes(b"unfinished")
+    assert find_checkpoint("last", tmp_path) == tmp_path / "version_0" / "checkpoints" / "last.ckpt"

@@ -1,0 +1,87 @@
+"""Training and scoring on several processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from conftest import REPOSITORY, SERVER
+
+from classifier import MLP, Digits
+
+FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_split", "101")
+TWO = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+
+
+def read_run(name: str) -> tuple[dict, dict]:
+    """Return the results and the weights of a run."""
+    folder = Path("lightning_logs", name)
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return json.loads((folder / "results.json").read_text()), checkpoint["state_dict"]
+
+
+@pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
+def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(start, run, tmp_path, launcher):
+    if launcher == "lightning":
+        process = start(*FIT, *TWO, "--threads", "2")
+        process.join()
+        assert process.exitcode == 0
+    else:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}  # else torchrun warns
+        with open("out", "w") as out, open("err", "w") as err:  # noqa: PTH123
+            command = [*torchrun, "-m", "classifier", *FIT, *TWO, "--threads", "2"]
+            subprocess.run(command, cwd=tmp_path, env=environment, stdout=out, stderr=err, timeout=120, check=True)
+    assert Path("err").read_text() == ""
+    lines = Path("out").read_text().splitlines()
+    assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+    assert len(list(Path("lightning_logs/version_0").glob("events*"))) == 1
+    assert [path.name for path in Path("lightning_logs").iterdir()] == ["version_0"]
+    results, together = read_run("version_0")
+    assert (results["processes"], results["threads"]) == (2, 2)
+    last = results["epochs"][-1]
+    assert last["images_scored"] == {"train": 1336, "val": 101, "test": 360}
+    figures = f"test loss {last['loss/test']:.4f} accuracy {last['accuracy/test']:.2%} (360 images)"
+    assert figures in run("test", "--ckpt_path", "last")
+
+    run(*FIT)
+    results, alone = read_run("version_1")
+    assert all(torch.allclose(together[name], alone[name], atol=1e-5) for name in alone)
+    for tag in ("loss/train", "loss/val", "loss/test"):
+        assert last[tag] == pytest.approx(results["epochs"][-1][tag], abs=1e-5)
+
+
+class UnevenDigits(Digits):
+    """Digits with 359 test images, which no number of processes above one divides."""
+
+    def read(self, train):
+        images, labels = super().read(train)
+        return (images, labels) if train else (images[1:], labels[1:])
+
+
+def score(devices: int, use_distributed_sampler: bool, file: Path) -> None:
+    """Score the test images with several processes and write the figures that the first one has."""
+    torch.manual_seed(0)
+    model, options = MLP(image_shape=(1, 8, 8)), {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    strategy = "ddp_fork" if devices > 1 else "auto"
+    trainer = L.Trainer(devices=devices, strategy=strategy, use_distributed_sampler=use_distributed_sampler, **options)
+    figures = trainer.test(model, UnevenDigits(test_batch_size=50), verbose=False)[0]
+    file.write_text(json.dumps(figures))
+
+
+@pytest.mark.parametrize(("devices", "use_distributed_sampler"), [(2, True), (2, False), (3, True)])
+def test_figures_are_the_same_with_any_number_of_processes(tmp_path, devices, use_distributed_sampler):
+    figures = []
+    for count in (1, devices):
+        file = tmp_path / f"{count}.json"
+        process = SERVER.Process(target=score, args=(count, use_distributed_sampler, file))
+        process.start()
+        process.join()
+        figures.append(json.loads(file.read_text()))
+    assert figures[0]["accuracy/test"] == figures[1]["accuracy/test"]
+    assert figures[0]["loss/test"] == pytest.approx(figures[1]["loss/test"], abs=1e-6)
+    assert round(figures[0]["accuracy/test"] * 359, 3).is_integer()
