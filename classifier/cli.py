@@ -231,9 +231,16 @@ class ClassifierCLI(LightningCLI):
                 callbacks.append(RunCheckpoint("last"))
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (ImportError, ValueError, MisconfigurationException) as error:
             raise SettingError(f"trainer: {' '.join(str(error).split())}") from error
+        started = int(os.environ.get("WORLD_SIZE", trainer.world_size))
+        require(
+            started == trainer.world_size,
+            f"{started} processes were started, but --trainer.devices and --trainer.num_nodes ask for "
+            f"{trainer.world_size}: make them agree",
+        )
+        return trainer
 
     def makes_run(self) -> bool:
         """Return whether this command trains and logs where runs usually go."""
@@ -330,8 +337,13 @@ def main(args: list[str] | None = None) -> None:
                 "allow_abbrev": False,
                 **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
             },
-            # One device, as more would make the batches of a recipe larger.
-            trainer_defaults={"devices": 1, "num_sanity_val_steps": 0, "enable_model_summary": False},
+            # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
+            trainer_defaults={
+                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+            },
             args=args,
         )
     except BrokenPipeError:

@@ -14,7 +14,7 @@ from conftest import REPOSITORY, SERVER
 from classifier import MLP, Digits
 
 FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_split", "101")
-TWO = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+HALVES = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--threads", "2")
 
 
 def read_run(name: str) -> tuple[dict, dict]:
@@ -27,14 +27,14 @@ def read_run(name: str) -> tuple[dict, dict]:
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(start, run, tmp_path, launcher):
     if launcher == "lightning":
-        process = start(*FIT, *TWO, "--threads", "2")
+        process = start(*FIT, *HALVES, "--trainer.devices", "2", "--trainer.strategy", "ddp")
         process.join()
         assert process.exitcode == 0
     else:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}  # else torchrun warns
         with open("out", "w") as out, open("err", "w") as err:  # noqa: PTH123
-            command = [*torchrun, "-m", "classifier", *FIT, *TWO, "--threads", "2"]
+            command = [*torchrun, "-m", "classifier", *FIT, *HALVES]
             subprocess.run(command, cwd=tmp_path, env=environment, stdout=out, stderr=err, timeout=120, check=True)
     assert Path("err").read_text() == ""
     lines = Path("out").read_text().splitlines()
@@ -85,3 +85,9 @@ def test_figures_are_the_same_with_any_number_of_processes(tmp_path, devices, us
     assert figures[0]["accuracy/test"] == figures[1]["accuracy/test"]
     assert figures[0]["loss/test"] == pytest.approx(figures[1]["loss/test"], abs=1e-6)
     assert round(figures[0]["accuracy/test"] * 359, 3).is_integer()
+
+
+def test_processes_that_the_trainer_does_not_expect_are_refused(fail, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, line = fail(*FIT)
+    assert (status, "2 processes were started, but --trainer.devices" in line) == (2, True)
