@@ -116,12 +116,12 @@ class ImageClassifier(L.LightningModule, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
-        scale = 255 if images.dtype == torch.uint8 else 1
-        images = images.to(self.mean.dtype)
-        if scale != 1:
-            images = images / scale
+        if images.dtype == torch.uint8:
+            images = images.to(self.mean.dtype).div_(255)
+        else:
+            images = images.to(self.mean.dtype)
         if self.normalises:
-            images = (images - self.mean) / self.std
+            images = (images - self.mean).div_(self.std)
         return self.network(images)
 
     def get_scores(self, split: str) -> Scores:

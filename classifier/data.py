@@ -57,7 +57,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         batch_size: int = 64,
         val_split: int = 0,
         download: bool = True,
-        test_batch_size: int = 250,
+        test_batch_size: int = 500,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()

@@ -208,6 +208,7 @@ class Sides:
                 "trainer.limit_val_batches": 0,
                 "trainer.accelerator": "cpu",
                 "trainer.callbacks": "__main__.shared_clock",
+                "allow_import": "__main__",
             }
             common = [f"--{name}={value}" for name, value in options.items()]
             main(["fit", "--config", self.recipe, *common])
