@@ -58,7 +58,8 @@ class ImageClassifier(L.LightningModule, ABC):
         require(0 <= momentum < 1, f"momentum must be from 0 to below 1, not {momentum}")
         require(weight_decay >= 0, f"weight_decay must be at least 0, not {weight_decay}")
         self.network = self.build_network()
-        self.train_scores, self.val_scores, self.test_scores = (Scores(num_classes) for _ in range(3))
+        self.train_scores, self.val_scores = Scores(num_classes), Scores(num_classes)
+        self.test_scores = Scores(num_classes, num_mistakes=20)
         self.evaluated_splits = ["val"]
         self.training_seconds = 0.0
         self.figures: dict[str, float] = {}  # what was logged in the epoch, for callbacks
