@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,10 +41,8 @@ def make_tiles(images: Tensor) -> Tensor:
     images = images.detach().cpu()
     images = (images / 255 if images.dtype == torch.uint8 else images.float()).clamp(0, 1)
     side = max(images.shape[2:])
-    if side <= TILE:
-        images = F.interpolate(images, scale_factor=TILE // side, mode="nearest")
-    else:
-        images = F.interpolate(images, [max(1, length * TILE // side) for length in images.shape[2:]], mode="area")
+    scale = TILE // side or TILE / side
+    images = F.interpolate(images, [max(1, int(length * scale)) for length in images.shape[2:]], mode="area")
     return images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
 
 
@@ -73,11 +70,10 @@ def plot_images(
     """
     tiles = make_tiles(images)
     count, _, height, width = tiles.shape
-    classes = [labels] if predictions is None else [predictions, labels]
-    wrong = (classes[0] != labels).cpu()
-    lines = len(classes) + (notes is not None)
+    classes = [part.cpu() for part in (predictions, labels) if part is not None]
+    wrong = classes[0] != classes[-1]
     # Frames are painted, because matplotlib takes longer for 16 rectangles or axes than for one picture.
-    cells = torch.ones(count, 3, height + 2 * FRAME + lines * LINE + LINE // 2, TILE + 4 * FRAME)
+    cells = torch.ones(count, 3, height + 2 * FRAME + (len(classes) + bool(notes)) * LINE + LINE // 2, TILE + 4 * FRAME)
     left = (cells.shape[3] - width) // 2
     framed = cells[:, :, : height + 2 * FRAME, left - FRAME : left + width + FRAME]
     framed[:] = GREY
@@ -124,17 +120,16 @@ def plot_confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     axes.set_ylabel("true class", fontsize=12)
     ticks = range(0, size, -(-size // 100))
     for axis, rotation in ((axes.xaxis, 90), (axes.yaxis, 0)):
-        shown = [names[i] for i in ticks]
-        axis.set_ticks(ticks, shown, rotation=rotation, fontsize=11 if small else 7, parse_math=False)
+        style = {"rotation": rotation, "fontsize": 11 if small else 7, "parse_math": False}
+        axis.set_ticks(ticks, [names[i] for i in ticks], **style)
     for true, predicted in counts.nonzero().tolist() if small else ():
-        color = "white" if shares[true, predicted] > 0.5 else DARK
-        number = int(counts[true, predicted])
+        number, color = int(counts[true, predicted]), "white" if shares[true, predicted] > 0.5 else DARK
         style = {"ha": "center", "va": "center", "fontsize": 11 if number < 1000 else 8}
         axes.text(predicted, true, str(number), color=color, **style)
     return figure
 
 
-def plot_curves(run: str | os.PathLike[str]) -> Figure:
+def plot_curves(run: str | Path) -> Figure:
     """Return a figure of loss and accuracy of every epoch of a run.
 
     Args:
@@ -150,8 +145,8 @@ def plot_curves(run: str | os.PathLike[str]) -> Figure:
     figure = make_figure(900, 360)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, color in zip(SPLITS, ("C0", "C2", "C1"), strict=True):
-            points = [(epoch["epoch"], epoch.get(f"{name}/{split}")) for epoch in results["epochs"]]
-            if points := [(epoch, value) for epoch, value in points if value is not None]:
+            tag = f"{name}/{split}"
+            if points := [(epoch["epoch"], epoch[tag]) for epoch in results["epochs"] if epoch.get(tag) is not None]:
                 axes.plot(*zip(*points, strict=True), color=color, marker=".", label=f"{split} {points[-1][1]:.4g}")
         axes.set_xlabel("epochs done")
         axes.set_title(f"{name} of {results['model']} on {results['data']}", fontsize=11)
@@ -213,8 +208,6 @@ class Pictures(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw the predictions after the last epoch, the confusion matrix and the costliest mistakes."""
-        if not self.writers:
-            return
         self.draw_start(pl_module, trainer.current_epoch)
         self.draw_predictions(pl_module)
         if not self.epochs_done or "test" not in pl_module.evaluated_splits:
@@ -248,8 +241,7 @@ class Pictures(Callback):
         if self.predicted is None:
             return
         images, labels, predictions = (part.cpu() for part in self.predicted)
-        self.predicted = None
-        wrong = int((predictions != labels).sum())
+        self.predicted, wrong = None, int((predictions != labels).sum())
         title = f"epoch {self.epochs_done}: predicted above true class, {wrong} of {len(labels)} wrong"
         figure = plot_images(images, labels, name_classes(module), predictions, title=title)
         self.write("predictions/test", figure, self.epochs_done)
