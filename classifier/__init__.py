@@ -4,6 +4,7 @@ from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
 from classifier.models import CNN, MLP
+from classifier.pictures import Pictures, plot_confusion_matrix, plot_curves, plot_images
 
 __all__ = [
     "CIFAR10",
@@ -14,5 +15,9 @@ __all__ = [
     "FashionMNIST",
     "ImageClassifier",
     "ImageDataModule",
+    "Pictures",
     "RunRecord",
+    "plot_confusion_matrix",
+    "plot_curves",
+    "plot_images",
 ]

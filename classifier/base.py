@@ -60,7 +60,8 @@ class ImageClassifier(L.LightningModule, ABC):
         require(0 <= momentum < 1, f"momentum must be from 0 to below 1, not {momentum}")
         require(weight_decay >= 0, f"weight_decay must be at least 0, not {weight_decay}")
         self.network = self.build_network()
-        self.train_scores, self.val_scores, self.test_scores = (Scores(num_classes) for _ in range(3))
+        self.train_scores, self.val_scores = Scores(num_classes), Scores(num_classes)
+        self.test_scores = Scores(num_classes, num_mistakes=20)
         self.evaluated_splits = ["val"]
         self.training_seconds = 0.0
         self.figures: dict[str, float] = {}  # what was logged in the epoch, for callbacks
@@ -116,10 +117,10 @@ class ImageClassifier(L.LightningModule, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
-        if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype).div_(255)
-        else:
-            images = images.to(self.mean.dtype)
+        scale = 255 if images.dtype == torch.uint8 else 1
+        images = images.to(self.mean.dtype)
+        if scale != 1:
+            images = images.div_(scale)  # in place, as it is a copy
         if self.normalises:
             images = (images - self.mean).div_(self.std)
         return self.network(images)

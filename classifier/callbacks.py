@@ -20,11 +20,23 @@ from tqdm import tqdm
 SPLITS = ("train", "val", "test")
 
 
+def name_classes(module: L.LightningModule) -> list[str]:
+    """Return the names of the classes, or their numbers where the network knows no names."""
+    return [str(name) for name in module.hparams.class_names or range(module.hparams.num_classes)]
+
+
 def describe_classes(module: L.LightningModule, split: str) -> dict[str, float]:
     """Return the accuracy of a split by class name; not a number where a class has no image."""
-    names = module.hparams.class_names or range(module.hparams.num_classes)
-    accuracies = module.get_scores(split).compute()["per_class"].tolist()
-    return {str(name): accuracy for name, accuracy in zip(names, accuracies, strict=True)}
+    return dict(zip(name_classes(module), module.get_scores(split).compute()["per_class"].tolist(), strict=True))
+
+
+def describe_mistakes(module: L.LightningModule) -> list[dict[str, Any]]:
+    """Return the mistakes on the test images that had the highest loss, with the images' indices in the test set."""
+    names = name_classes(module)
+    return [
+        {"index": int(index), "true": names[int(label)], "predicted": names[int(guess)], "loss": make_number(loss)}
+        for loss, index, label, guess in module.test_scores.compute()["mistakes"].tolist()
+    ]
 
 
 def make_number(value: float) -> float | None:
@@ -141,6 +153,11 @@ class EpochLines(TQDMProgressBar):
         sys.stdout.flush()
 
 
+def get_tensorboard_writers(trainer: L.Trainer) -> list[Any]:
+    """Return the event file writers of the Trainer's TensorBoard loggers."""
+    return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
 class RunRecord(Callback):
     """Writes `results.json`, TensorBoard's chart that overlays the splits, and its HPARAMS tab."""
 
@@ -172,7 +189,7 @@ class RunRecord(Callback):
             | {name: version(name) for name in ("torch", "torchvision", "lightning", "torchmetrics", "tensorboard")},
             "epochs": [epoch for epoch in earlier if epoch["epoch"] <= trainer.current_epoch],
         }
-        for writer in self.get_tensorboard_writers(trainer):
+        for writer in get_tensorboard_writers(trainer):
             self.write_layout(writer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -201,16 +218,12 @@ class RunRecord(Callback):
         if "test" in evaluated:
             accuracies = describe_classes(module, "test")
             record["accuracy_by_class/test"] = {name: make_number(value) for name, value in accuracies.items()}
+            self.results["mistakes/test"] = describe_mistakes(module)
         self.results["epochs"].append(record)
         self.epoch_started = None
         unfinished = self.folder / "results.json.part"
         unfinished.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
         unfinished.replace(self.folder / "results.json")
-
-    @staticmethod
-    def get_tensorboard_writers(trainer: L.Trainer) -> list[Any]:
-        """Return the event file writers of the Trainer's TensorBoard loggers."""
-        return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
     @staticmethod
     def write_layout(writer: Any, module: L.LightningModule) -> None:

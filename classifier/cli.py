@@ -42,6 +42,7 @@ from classifier.checkpoints import (
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError, UserError, require
 from classifier.parser import Parser
+from classifier.pictures import Pictures
 from classifier.signals import StopOnSigterm, get_exit_status, raise_terminated
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -95,6 +96,12 @@ class ClassifierCLI(LightningCLI):
             type=NonNegativeInt,
             default=1,
             help="CPU threads of each process; 0 leaves it to PyTorch, which takes every core.",
+        )
+        parser.add_argument(
+            "--pictures",
+            type=bool,
+            default=True,
+            help="Whether fit writes pictures of images, predictions and mistakes for TensorBoard.",
         )
         parser.add_argument(
             "--ckpt_path",
@@ -224,6 +231,8 @@ class ClassifierCLI(LightningCLI):
             self.save_config_callback = None
         if self.subcommand == "fit":
             callbacks.append(RunRecord())
+            if self.config_init.fit.pictures:
+                callbacks.append(Pictures())
             if settings.enable_checkpointing is not False:
                 if self.datamodule.hparams.val_split:
                     # Before "last", which so holds the state of "best" as of the same epoch.

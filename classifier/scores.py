@@ -1,9 +1,18 @@
-"""Loss, accuracy and confusion matrix of a whole data set, gathered at the cost of a list."""
+"""Loss, accuracy, confusion matrix and mistakes of a whole data set, gathered at the cost of a list."""
+
+import math
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
+
+
+def pick_costliest(mistakes: Tensor) -> Tensor:
+    """Return the mistakes (M, 4) with the highest loss among those of all processes (P, M, 4)."""
+    losses = mistakes[..., 0].flatten()
+    return mistakes.flatten(0, 1)[losses.argsort(descending=True, stable=True)[: mistakes.shape[1]]]
 
 
 class Scores(Metric):
@@ -14,18 +23,21 @@ class Scores(Metric):
 
     Args:
         num_classes: Number of classes C.
+        num_mistakes: Number of mistakes M to keep, those with the highest loss.
     """
 
     full_state_update = False
     images_kept = 4096  # at 1,000 classes 16 MB of logits
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, num_mistakes: int = 0) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.num_classes, self.num_mistakes = num_classes, num_mistakes
         self.kept: list[tuple[Tensor, Tensor]] = []
-        self.num_kept = 0
+        self.num_kept, self.num_seen = 0, 0
         self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
         self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.long), dist_reduce_fx="sum")
+        if num_mistakes:  # columns: loss, index, label and predicted class
+            self.add_state("mistakes", torch.full((num_mistakes, 4), -math.inf), dist_reduce_fx=pick_costliest)
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Keep logits (N, C) and labels (N,) of one batch for scoring."""
@@ -45,19 +57,35 @@ class Scores(Metric):
         """Score logits (N, C) against labels (N,)."""
         self.loss_sum += F.cross_entropy(logits.float(), labels, reduction="sum")
         # torchmetrics' own confusion matrix counts with bincount, for which a GPU has to wait.
-        cells = labels * self.num_classes + logits.argmax(dim=1)
+        predicted = logits.argmax(dim=1)
+        cells = labels * self.num_classes + predicted
         self.counts.view(-1).index_add_(0, cells, torch.ones_like(cells))
+        if self.num_mistakes:
+            losses = F.cross_entropy(logits.float(), labels, reduction="none")
+            losses = losses.masked_fill(predicted == labels, -math.inf)
+            # Images in order are dealt to the processes in turn.
+            rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+            indices = torch.arange(self.num_seen, self.num_seen + len(labels), device=labels.device)
+            rows = torch.stack((losses, indices * processes + rank, labels, predicted), dim=1)
+            self.mistakes = pick_costliest(torch.cat((self.mistakes, rows))[None])[: self.num_mistakes]
+            self.num_seen += len(labels)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return `loss` and `accuracy` (scalars), `per_class` accuracy (C,) and `counts` (C true, C predicted)."""
+        """Return what is known of all images.
+
+        `loss` and `accuracy` are scalars, `per_class` is the accuracy (C,), `counts` (C true, C predicted). `mistakes`
+        (at most M, 4) are loss, index, label and predicted class of the costliest, if images are scored in order.
+        """
+        mistakes = self.mistakes if self.num_mistakes else torch.empty(0, 4)
         return {
             "loss": self.loss_sum / self.counts.sum(),
             "accuracy": self.counts.trace() / self.counts.sum(),
             "per_class": self.counts.diag() / self.counts.sum(dim=1),
             "counts": self.counts,
+            "mistakes": mistakes[mistakes[:, 0] != -math.inf],
         }
 
     def reset(self) -> None:
         """Forget all images."""
         super().reset()
-        self.kept, self.num_kept = [], 0
+        self.kept, self.num_kept, self.num_seen = [], 0, 0

@@ -141,5 +141,5 @@ def test_results_stay_json_when_a_figure_is_not_a_number(train):
 
 
 def test_a_part_of_the_test_images_is_called_a_part(train, capsys):
-    train(1, limit_val_batches=1)
+    train(1, limit_val_batches=1, data=Digits(test_batch_size=250))
     assert re.search(r"test loss \S+ accuracy \S+ of 250 images", capsys.readouterr().out)

@@ -332,7 +332,8 @@ def test_precision_is_that_of_the_trainer(make_trainer, precision, weights, logi
 def test_trainer_flags_decide_which_images_are_trained_on_and_scored(make_trainer, options, trained, tested):
     model = MLP(image_shape=(1, 8, 8))
     recorded = [EpochLines(bar=False), RunRecord()]
-    make_trainer(callbacks=recorded, **{"enable_progress_bar": True, **options}).fit(model, Digits())
+    trainer = make_trainer(callbacks=recorded, **{"enable_progress_bar": True, **options})
+    trainer.fit(model, Digits(test_batch_size=250))
     counts = [model.get_scores(split).compute()["counts"].sum() for split in ("train", "test")]
     assert counts == [trained, tested]
 

@@ -10,6 +10,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import REPOSITORY, SERVER
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from classifier import MLP, Digits
 
@@ -53,6 +54,11 @@ def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_o
     assert all(torch.allclose(together[name], alone[name], atol=1e-5) for name in alone)
     for tag in ("loss/train", "loss/val", "loss/test"):
         assert last[tag] == pytest.approx(results["epochs"][-1][tag], abs=1e-5)
+    mistakes = [[mistake["index"] for mistake in read_run(f"version_{i}")[0]["mistakes/test"]] for i in (0, 1)]
+    assert mistakes[0] == mistakes[1]
+    images = [EventAccumulator(f"lightning_logs/version_{i}").Reload().Tags()["images"] for i in (0, 1)]
+    assert len(images[0]) == 4
+    assert images[0] == images[1]
 
 
 class UnevenDigits(Digits):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, log_loss
 
-from classifier.scores import Scores
+from classifier.scores import Scores, pick_costliest
 
 
 @pytest.fixture
@@ -60,3 +60,27 @@ def test_reset_forgets_scored_and_kept_images(batches):
     scores.add(*batches[2])
     scores.score_kept()
     assert scores.compute()["counts"].sum() == 3
+
+
+def test_mistakes_are_the_costliest_of_all_processes(batches):
+    together, first, second = (Scores(4, num_mistakes=3) for _ in range(3))
+    for logits, labels in batches:
+        together.add(logits, labels)
+    together.score_kept()
+    logits, labels = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    wrong = sorted((i for i in range(17) if logits[i].argmax() != labels[i]), key=lambda i: -losses[i])
+    mistakes = together.compute()["mistakes"]
+    assert mistakes[:, 1].tolist() == wrong[:3]
+    assert mistakes[:, 0].tolist() == pytest.approx(losses[wrong[:3]].tolist())
+    assert mistakes[:, 2:].tolist() == [[labels[i], logits[i].argmax()] for i in wrong[:3]]
+    first.update(logits[:8], labels[:8])
+    second.update(logits[8:], labels[8:])
+    second.mistakes[:, 1] += 8
+    assert torch.equal(pick_costliest(torch.stack((first.mistakes, second.mistakes))), together.mistakes)
+    everything = Scores(4, num_mistakes=99)
+    everything.update(logits, labels)
+    assert everything.compute()["mistakes"][:, 1].tolist() == wrong
+    together.reset()
+    together.update(logits[:8], labels[:8])
+    assert torch.equal(together.mistakes, first.mistakes)
