@@ -3,7 +3,7 @@
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
-from classifier.models import CNN, MLP
+from classifier.models import CNN, MLP, TorchVision
 
 __all__ = [
     "CIFAR10",
@@ -15,4 +15,5 @@ __all__ = [
     "ImageClassifier",
     "ImageDataModule",
     "RunRecord",
+    "TorchVision",
 ]
