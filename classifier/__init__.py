@@ -3,6 +3,7 @@
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
+from classifier.export import export_classifier
 from classifier.models import CNN, MLP, TorchVision
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "ImageDataModule",
     "RunRecord",
     "TorchVision",
+    "export_classifier",
 ]
