@@ -3,7 +3,8 @@
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
-from classifier.models import CNN, MLP
+from classifier.export import export_classifier
+from classifier.models import CNN, MLP, TorchVision
 from classifier.pictures import Pictures, plot_confusion_matrix, plot_curves, plot_images
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "ImageDataModule",
     "Pictures",
     "RunRecord",
+    "TorchVision",
+    "export_classifier",
     "plot_confusion_matrix",
     "plot_curves",
     "plot_images",

@@ -41,6 +41,7 @@ from classifier.checkpoints import (
 )
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError, UserError, require
+from classifier.export import ExportTrainer, check_output
 from classifier.parser import Parser
 from classifier.pictures import Pictures
 from classifier.signals import StopOnSigterm, get_exit_status, raise_terminated
@@ -77,7 +78,7 @@ class NoProfiler(PassThroughProfiler):
 
 
 class ClassifierCLI(LightningCLI):
-    """`fit`, `validate` and `test` for any network and any data set of the package."""
+    """`fit`, `validate`, `test` and `export` for any network and any data set of the package."""
 
     ckpt_path: Path | None = None
     resumed_run: Path | None = None
@@ -87,7 +88,8 @@ class ClassifierCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """Return the subcommands and the arguments of their Trainer methods that are no options."""
         skipped = {"ckpt_path", "weights_only", "verbose"}
-        return {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
+        subcommands = {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
+        return subcommands | {"export": {"model", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options beside Trainer, model and data, and take image shape and classes from the data."""
@@ -148,7 +150,7 @@ class ClassifierCLI(LightningCLI):
             elif option == "--data.val_split" and subcommand == "validate":
                 raise SettingError("--data.val_split: which images were held out of training is in the checkpoint")
         known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        for option in ("--ckpt_path", "--model", "--data"):
+        for option in ("--ckpt_path", "--model", "--data", "--output"):
             known.add_argument(option, default="")
         known.add_argument("--allow_import", nargs="+", default=[])
         known.add_argument("--trainer.default_root_dir", dest="root", default=".")
@@ -163,6 +165,8 @@ class ClassifierCLI(LightningCLI):
         except ValueError as error:
             raise SettingError(f"--allow_import: {error}") from error
         self.ckpt_path = None
+        if subcommand == "export" and options.output:
+            check_output(options.output)
         if not options.ckpt_path:
             if subcommand != "fit" and not {"-h", "--help"} & set(others):
                 raise SettingError(f"{subcommand} needs a checkpoint: --ckpt_path last, best, a run's folder or a file")
@@ -290,6 +294,13 @@ class ClassifierCLI(LightningCLI):
         """Score the test images."""
         self.run_trainer(self.trainer.test, {**parts, "verbose": False})
 
+    def export(self, model: ImageClassifier, **parts: Any) -> None:
+        """Write the network of a checkpoint to a file, which needs no data."""
+        checkpoint = load_checkpoint(self.ckpt_path)
+        model.on_load_checkpoint(checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
+        self.trainer.export(model, **parts)
+
     def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
         self.datamodule.prepare_data()  # before further processes are started, which could not say what is missing
@@ -333,6 +344,7 @@ def main(args: list[str] | None = None) -> None:
         ClassifierCLI(
             ImageClassifier,
             ImageDataModule,
+            trainer_class=ExportTrainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
@@ -342,7 +354,7 @@ def main(args: list[str] | None = None) -> None:
             parser_class=Parser,
             parser_kwargs={
                 "prog": "python -m classifier",
-                "description": "Train image classifiers, and score what was trained.",
+                "description": "Train image classifiers, and score or export what was trained.",
                 "allow_abbrev": False,
                 **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
             },

@@ -41,6 +41,7 @@ def shorten(message: str) -> str:
     elif value and value[1] not in "; ".join(reasons):
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
+    text = re.sub(r"(arguments are required: )\w+\.", r"\1--", text)  # after the name of the subcommand
     return f"--{'.'.join(keys)}: {text}" if keys else text
 
 

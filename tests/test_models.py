@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from conftest import make_images
 from lightning.pytorch.callbacks import ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST
+from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST, TorchVision
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
+from classifier.models import fit_kernels
 
 
 class TutorialCNN(nn.Module):
@@ -155,6 +157,9 @@ def test_test_figures_equal_a_plain_loop_whose_loss_is_a_mean_over_images(pair, 
         ),
         (lambda: CNN(image_shape=(1, 8, 8)), "at least 16x16 pixels, these have 8x8: use the MLP"),
         (lambda: CNN(mean=(0.5, 0.5)), "mean needs 1 or 3 numbers, not 2"),
+        (lambda: TorchVision(name="resnt18"), "has no network resnt18: take resnet18"),
+        (lambda: TorchVision(name="vit_b_32"), r"vit_b_32 cannot work on images of 28x28 pixels \(.*patch size"),
+        (lambda: TorchVision(weights="FOO"), "there is no such file, and torchvision has IMAGENET1K_V1, DEFAULT"),
         (lambda: CNN(std=(0.0,)), r"std must be above 0, not \(0.0,\)"),
     ],
 )
@@ -377,3 +382,108 @@ def test_scoring_after_training_adds_to_the_curves_at_the_last_epoch(make_traine
 def test_small_batches_leave_onednn_switched_on_for_the_rest_of_the_program(cifar_root, make_trainer):
     make_trainer().fit(CNN(), CIFAR10(root=str(cifar_root)))
     assert torch.backends.mkldnn.enabled
+
+
+SHUFFLENET = "shufflenet_v2_x0_5"  # torchvision's smallest
+
+
+def test_a_network_of_torchvision_is_torchvisions_own_on_images_of_64_pixels():
+    model = TorchVision(name=SHUFFLENET, image_shape=(3, 64, 64), num_classes=7).eval()
+    network = torchvision.models.get_model(SHUFFLENET, num_classes=7).eval()
+    network.load_state_dict(model.network.state_dict())
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(model(images), network(images))
+
+
+def test_a_resnet_for_small_images_has_a_3x3_stem_and_shrinks_them_to_an_eighth():
+    network = TorchVision(name="resnet18", image_shape=(3, 32, 32)).network
+    shapes = {}
+    for name in ("conv1", "maxpool", "layer4"):
+        layer = network.get_submodule(name)
+        layer.register_forward_hook(lambda *args, name=name: shapes.update({name: tuple(args[-1].shape)}))
+    network(torch.zeros(2, 3, 32, 32))
+    assert shapes == {"conv1": (2, 64, 32, 32), "maxpool": (2, 64, 32, 32), "layer4": (2, 512, 4, 4)}
+    assert network.conv1.weight.shape == (64, 3, 3, 3)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "regnet_y_400mf", "googlenet"])
+def test_networks_of_torchvision_train_on_small_grey_images(name):
+    model = TorchVision(name=name, image_shape=(1, 28, 28), num_classes=3)
+    images, labels = torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 2])
+    assert model(images).shape == (2, 3)
+    model.training_step((images, labels), 0).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_lone_image_is_trained_on_with_the_running_statistics():
+    model = TorchVision(name=SHUFFLENET, image_shape=(1, 8, 8))
+    image = torch.rand(1, 1, 8, 8)
+    before = {name: value.clone() for name, value in model.network.named_buffers()}
+    model.training_step((image, torch.tensor([3])), 0).backward()
+    assert all(layer.training for layer in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.network.named_buffers())
+    assert torch.equal(model(image), model.eval()(image))
+
+
+@pytest.fixture
+def pretrained(tmp_path, monkeypatch):
+    """Return a network of torchvision whose weights lie in PyTorch's cache, and their file."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = torchvision.models.get_model(SHUFFLENET)
+    file = tmp_path / "hub" / "checkpoints" / Path(torchvision.models.get_model_weights(SHUFFLENET).DEFAULT.url).name
+    file.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), file)
+    return network, file
+
+
+def test_weights_of_torchvision_bring_their_normalisation_and_are_kept_but_for_the_last_layer(pretrained):
+    network, file = pretrained
+    given = network.state_dict()
+    model = TorchVision(name=SHUFFLENET, weights="DEFAULT", image_shape=(3, 32, 32))
+    changed = [name for name, value in model.network.state_dict().items() if not torch.equal(value, given[name])]
+    assert changed == ["fc.weight", "fc.bias"]
+    assert (model.hparams.mean, model.hparams.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert TorchVision(name=SHUFFLENET, weights="DEFAULT", mean=(0.1,), image_shape=(3, 32, 32)).hparams.mean == (0.1,)
+    own = TorchVision(name=SHUFFLENET, weights=file, image_shape=(3, 64, 64), num_classes=1000).eval()
+    assert own.hparams.mean is None
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(own(images), network.eval()(images))
+
+
+def test_weights_for_grey_images_give_what_the_same_image_gives_in_three_channels(pretrained):
+    network, _ = pretrained
+    model = TorchVision(name=SHUFFLENET, weights="DEFAULT", image_shape=(1, 64, 64), num_classes=1000).eval()
+    assert model.hparams.mean == (pytest.approx(0.449),)
+    images = torch.rand(2, 1, 64, 64)
+    normalised = ((images - model.mean) / model.std).expand(2, 3, 64, 64)
+    assert torch.allclose(model(images), network.eval()(normalised), atol=1e-5)
+
+
+def test_a_larger_kernel_gives_its_middle():
+    kernels = torch.arange(2 * 3 * 7 * 7.0).view(2, 3, 7, 7)
+    assert torch.equal(fit_kernels(kernels, torch.Size((2, 3, 3, 3))), kernels[:, :, 2:5, 2:5])
+
+
+def test_weights_that_are_missing_damaged_or_of_another_network_are_refused(pretrained):
+    _, file = pretrained
+    with pytest.raises(ValueError, match=r"do not fit resnet18: .* is in only one of the two"):
+        TorchVision(name="resnet18", weights=str(file))
+    with pytest.raises(ValueError, match=r"stage2.* has the shape \(24, 24, 1, 1\), not \(58, 24, 1, 1\)"):
+        TorchVision(name="shufflenet_v2_x1_0", weights=str(file))
+    file.write_text("no weights")
+    with pytest.raises(ValueError, match=rf"{file} is damaged .*put there what is at https://download.pytorch.org"):
+        TorchVision(name=SHUFFLENET, weights="DEFAULT")
+    with pytest.raises(ValueError, match="no state_dict can be read from this file"):
+        TorchVision(name=SHUFFLENET, weights=str(file))
+
+
+def test_a_network_of_torchvision_is_trained_and_tested_without_fetching_its_weights_again(pretrained, run):
+    options = ("--model", "TorchVision", "--model.name", SHUFFLENET, "--model.weights", "DEFAULT")
+    run("fit", "--config", "digits", *options, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
+    pretrained[1].unlink()
+    assert "(360 images)" in run("test", "--ckpt_path", "last")
+    path = "lightning_logs/version_0/checkpoints/last.ckpt"
+    loaded = TorchVision.load_from_checkpoint(path)
+    stored = torch.load(path, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, stored[name]) for name, value in loaded.state_dict().items())
+    assert loaded.hparams.mean == (pytest.approx(0.449),)
