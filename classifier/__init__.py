@@ -3,6 +3,7 @@
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
+from classifier.folder import ImageFolder
 from classifier.models import CNN, MLP
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "FashionMNIST",
     "ImageClassifier",
     "ImageDataModule",
+    "ImageFolder",
     "RunRecord",
 ]

@@ -145,6 +145,11 @@ class ImageClassifier(L.LightningModule, ABC):
         """Score a batch of the test images."""
         self.score(batch, "test")
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return probabilities (N, num_classes) for images (N, C, H, W), alone or first in a batch."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        return self(images).float().softmax(dim=1)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return SGD with the learning rate, momentum and weight decay of the hyperparameters."""
         h = self.hparams

@@ -89,17 +89,36 @@ def read_settings(checkpoint: dict[str, Any]) -> list[str]:
         UserError: When the checkpoint names a class that is not one of the networks or data sets.
     """
     options = []
-    for key, base, hparams in (
-        ("model", ImageClassifier, checkpoint["hyper_parameters"]),
-        ("data", ImageDataModule, checkpoint.get("datamodule_hyper_parameters", {})),
+    for key, hparams in (
+        ("model", checkpoint["hyper_parameters"]),
+        ("data", checkpoint.get("datamodule_hyper_parameters", {})),
     ):
         if path := checkpoint["classes"].get(key):
-            known = {f"{part.__module__}.{part.__qualname__}" for part in list_subclasses(base)}
-            if path not in known:
+            if find_class(checkpoint, key) is None:
                 raise UserError(f"the checkpoint's {key} is {path}; if that is a class of yours, add --{key} {path}")
             init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
             options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
     return options
+
+
+def find_class(checkpoint: dict[str, Any], key: str) -> type | None:
+    """Return the class of a checkpoint's "model" or "data", if it is one of the networks or data sets known here."""
+    parts = list_subclasses({"model": ImageClassifier, "data": ImageDataModule}[key])
+    known = {f"{part.__module__}.{part.__qualname__}": part for part in parts}
+    return known.get(checkpoint["classes"].get(key))
+
+
+def load_model(path: Path) -> ImageClassifier:
+    """Return the network of a checkpoint with its weights; no data are needed.
+
+    Raises:
+        UserError: When the file is no checkpoint, or its network is not known here.
+    """
+    checkpoint = load_checkpoint(path)
+    if (model_class := find_class(checkpoint, "model")) is None:
+        name = checkpoint["classes"]["model"]
+        raise UserError(f"the checkpoint's model is {name}; if that is a class of yours, add --model {name}")
+    return model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
 
 
 def list_subclasses(base: type) -> list[type]:

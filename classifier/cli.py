@@ -11,12 +11,12 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
 import yaml
-from jsonargparse.typing import NonNegativeInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -30,12 +30,15 @@ from classifier.checkpoints import (
     LINKED,
     RunCheckpoint,
     find_checkpoint,
+    find_class,
     load_checkpoint,
+    load_model,
     read_settings,
 )
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError, UserError
 from classifier.parser import Parser
+from classifier.predict import predict_files
 
 RECIPES = Path(__file__).parent / "recipes"
 LOGS = "lightning_logs"
@@ -69,7 +72,7 @@ class NoProfiler(PassThroughProfiler):
 
 
 class ClassifierCLI(LightningCLI):
-    """`fit`, `validate` and `test` for any network and any data set of the package."""
+    """`fit`, `validate`, `test` and `predict` for any network and any data set of the package."""
 
     ckpt_path: Path | None = None
     resumed_run: Path | None = None
@@ -79,7 +82,34 @@ class ClassifierCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """Return the subcommands and the arguments of their Trainer methods that are no options."""
         skipped = {"ckpt_path", "weights_only", "verbose"}
-        return {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
+        return {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test", "predict")}
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Return a subcommand's parser; that of predict has no data, and its network is the checkpoint's."""
+        if subcommand != "predict":
+            return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser = self.init_parser(**kwargs)
+        self.add_default_arguments_to_parser(parser)
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.set_defaults({f"trainer.{key}": value for key, value in self.trainer_defaults.items()})
+        self.add_arguments_to_parser(parser)
+        parser.add_argument(
+            "--model", type=str | None, help="The network's class, if it is one of yours: module.Class."
+        )
+        parser.add_argument(
+            "--invert",
+            type=Literal["auto", "yes", "no"],
+            default="auto",
+            help="Whether light and dark are exchanged; auto: where a border is light, for a network that was trained "
+            "on light things on black (FashionMNIST, Digits).",
+        )
+        parser.add_argument("--output", type=str | None, help="CSV file for the probabilities of all classes.")
+        parser.add_argument(
+            "--batch_size", type=PositiveInt | None, help="Images at a time; by default as in tests of the network."
+        )
+        parser.add_argument("paths", nargs="+", type=str, help="Image files, and folders of them.")
+        self._subcommand_method_arguments[subcommand] = []
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options beside Trainer, model and data, and take image shape and classes from the data."""
@@ -99,7 +129,7 @@ class ClassifierCLI(LightningCLI):
                 action.help = (
                     f"A packaged recipe ({', '.join(sorted(file.stem for file in RECIPES.glob('*')))}) or a file."
                 )
-        for name in LINKED:
+        for name in LINKED if any(action.dest == "data" for action in parser._actions) else ():
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -148,6 +178,8 @@ class ClassifierCLI(LightningCLI):
         self.ckpt_path = find_checkpoint(options.ckpt_path, logs)
         checkpoint = load_checkpoint(self.ckpt_path)
         rank_zero_only(print)(f"checkpoint: {self.ckpt_path}", flush=True)
+        if subcommand == "predict":
+            return [subcommand, *rest]
         settings = read_settings(checkpoint)
         if not options.data and "data" not in checkpoint["classes"]:
             raise SettingError(f"{self.ckpt_path} names no data set: add --data")
@@ -170,6 +202,8 @@ class ClassifierCLI(LightningCLI):
         if settings.threads:
             torch.set_num_threads(settings.threads)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # which further processes go by
+        if self.subcommand == "predict":
+            return
         classes = reversed(pydoc.locate(settings.model.class_path).__mro__)
         parameters = [parameter for part in classes for parameter in inspect.signature(part).parameters.values()]
         defaults = {parameter.name: parameter.default for parameter in parameters}
@@ -190,6 +224,8 @@ class ClassifierCLI(LightningCLI):
         callbacks: list[Callback] = [EpochLines(bar=settings.enable_progress_bar is not False)]
         kwargs["enable_progress_bar"] = True
         kwargs["profiler"] = settings.profiler or NoProfiler()
+        if self.subcommand == "predict":
+            callbacks, kwargs["enable_progress_bar"] = [], False
         if self.subcommand != "fit":
             self.save_config_callback = None
             kwargs.update(logger=False, enable_checkpointing=False)
@@ -229,6 +265,24 @@ class ClassifierCLI(LightningCLI):
         """Score the test images."""
         self.run_trainer(self.trainer.test, {**parts, "verbose": False})
 
+    def predict(self, **_: Any) -> None:
+        """Print what is on the user's images."""
+        options = self.config_init.predict
+        checkpoint = load_checkpoint(self.ckpt_path)
+        if (given := options.model) and given.split(".")[-1] != checkpoint["classes"]["model"].split(".")[-1]:
+            raise SettingError(f"--model {given}: the checkpoint holds a {checkpoint['classes']['model']}")
+        dark_background = getattr(find_class(checkpoint, "data"), "dark_background", False)
+        stored = checkpoint.get("datamodule_hyper_parameters", {})
+        predict_files(
+            self.trainer,
+            load_model(self.ckpt_path),
+            options.paths,
+            batch_size=options.batch_size or stored.get("test_batch_size", 250),
+            invert="no" if options.invert == "auto" and not dark_background else options.invert,
+            output=options.output,
+            bar=options.trainer.enable_progress_bar is not False,
+        )
+
     def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
         self.datamodule.prepare_data()  # before further processes are started, which could not say what is missing
@@ -267,9 +321,10 @@ def main(args: list[str] | None = None) -> None:
             parser_class=Parser,
             parser_kwargs={
                 "prog": "python -m classifier",
-                "description": "Train image classifiers, and score what was trained.",
+                "description": "Train image classifiers, score what was trained, and predict.",
                 "allow_abbrev": False,
                 **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
+                "predict": {"usage": "python -m classifier predict [options] PATH [PATH ...]"},
             },
             # One device, as more would make the batches of a recipe larger.
             trainer_defaults={"devices": 1, "num_sanity_val_steps": 0, "enable_model_summary": False},

@@ -47,6 +47,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
     class_names: tuple[str, ...]
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    dark_background: bool = False  # whether all images are light on black, so that predict may invert others
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         if self.trainer is not None:
             # No transfer a batch: the images lie where the network is. All data sets here are below 200 MB.
             device = self.trainer.strategy.root_device
-            dataset.images, dataset.labels = dataset.images.to(device), dataset.labels.to(device)
+            dataset.move_to(device)
             replicas, rank = self.trainer.world_size, self.trainer.global_rank
         sampler = None
         if split == "train":
@@ -139,7 +140,15 @@ class ImageDataModule(L.LightningDataModule, ABC):
             sampler = DistributedSampler(dataset, replicas, rank, shuffle=True, seed=seed)
         elif replicas > 1:
             sampler = EvaluationSampler(dataset, replicas, rank)
-        return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=keep_batch)
+        workers = dataset.count_workers(replicas)
+        return DataLoader(
+            dataset,
+            batch_size,
+            sampler=sampler,
+            collate_fn=keep_batch,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
 
     # Overridden, the three transfer hooks cost a step nothing; Lightning's own walk through the batch.
 
@@ -213,6 +222,7 @@ class FashionMNIST(TorchvisionDataModule):
     folder = "FashionMNIST/raw"
     files = tuple(Path(name).stem for name, _ in torchvision_class.resources)
     image_shape = (1, 28, 28)
+    dark_background = True
     class_names = tuple(torchvision_class.classes)
 
     def read(self, train: bool) -> Batch:
@@ -254,6 +264,7 @@ class Digits(ImageDataModule):
     """
 
     image_shape = (1, 8, 8)
+    dark_background = True
     class_names = tuple("0123456789")
 
     def read(self, train: bool) -> Batch:

@@ -232,8 +232,8 @@ def test_threads_are_what_is_asked_for(run):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ("", 2, "to be one of {fit,validate,test}"),
-        ("frob", 2, "choose from 'fit', 'validate', 'test'"),
+        ("", 2, "to be one of {fit,validate,test,predict}"),
+        ("frob", 2, "choose from 'fit', 'validate', 'test', 'predict'"),
         ("fit --modle MLP", 2, "unrecognized arguments: --modle MLP; did you mean --model?"),
         ("fit --trainer.max_epohs 3", 2, "did you mean --trainer.max_epochs?"),
         ("fit --model MPL", 2, "--model: MPL is none of CNN, "),
