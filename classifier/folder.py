@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from classifier.data import ImageDataModule
 from classifier.errors import UserError, require
-from classifier.images import FileBeginnings, ImageFiles, find_images
+from classifier.images import ImageFiles, check_image, find_images
 from classifier.loading import Batch
 
 
@@ -81,49 +82,40 @@ class ImageFolder(ImageDataModule):
                 raise UserError(f"{root}: test/ has classes that train/ has not: {', '.join(unknown)}")
         self.images: Tensor | ImageFiles | None = None
 
-    def list_files(self, *folders: str) -> tuple[list[str], list[int]]:
+    def list_files(self, folder: Path) -> tuple[list[str], list[int]]:
         """Return the image files in the class folders under a folder, and their labels."""
-        files, labels = [], []
-        for label, name in enumerate(self.class_names):
-            if (folder := Path(self.hparams.root, *folders, name)).is_dir():
-                found = find_images([folder])
-                files += found
-                labels += [label] * len(found)
-        return files, labels
+        found = [find_images([folder / name]) if (folder / name).is_dir() else [] for name in self.class_names]
+        return [*chain(*found)], [label for label, files in enumerate(found) for _ in files]
 
     def prepare_data(self) -> None:
         """Find, check and decode the files, before further processes are started, which then find them decoded.
 
         Raises:
-            UserError: When files are broken.
+            UserError: When files are broken, or a class has too few to be split.
         """
         if self.images is not None:
             return
+        root = Path(self.hparams.root)
         if self.split_by_folder:
-            (train, train_labels), (test, test_labels) = self.list_files("train"), self.list_files("test")
-            files, labels = train + test, torch.tensor(train_labels + test_labels)
-            self.num_train = len(train)
+            (train, train_labels), (test, test_labels) = (self.list_files(root / split) for split in ("train", "test"))
         else:
-            files, labels = self.list_files()
-            labels = torch.tensor(labels)
-            for_test = torch.zeros(len(files), dtype=torch.bool)
-            for label in range(self.num_classes):
-                indices = (labels == label).nonzero().flatten()
-                if len(indices) < 2:
-                    raise UserError(f"{self.hparams.root}: {self.class_names[label]}/ has 1 image, and needs 2 or more")
-                count = min(max(1, round(len(indices) * self.hparams.test_share)), len(indices) - 1)
-                order = torch.randperm(len(indices), generator=torch.Generator().manual_seed(0))
-                for_test[indices[order[:count]]] = True
-            order = torch.cat([(~for_test).nonzero(), for_test.nonzero()]).flatten()  # training images first
-            files, labels = [files[i] for i in order], labels[order]
-            self.num_train = int((~for_test).sum())
-        images = ImageFiles(files, self.image_shape)
-        if math.prod(images.shape) <= self.hparams.cache * 10**6:
-            images = self.load(images)
+            from sklearn.model_selection import train_test_split
+
+            files, labels = self.list_files(root)
+            names, share = [self.class_names[label] for label in labels], self.hparams.test_share
+            try:
+                parts = train_test_split(files, labels, test_size=share, stratify=names, random_state=0)
+            except ValueError as error:
+                raise UserError(f"{root} cannot be split: {' '.join(str(error).split())}") from error
+            train, test, train_labels, test_labels = parts
+        self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
+        files = ImageFiles(train + test, self.image_shape)
+        if math.prod(files.shape) <= self.hparams.cache * 10**6:
+            self.images = self.load(files)
         else:
-            for _ in FileBeginnings(files, self.image_shape).go_through("checking"):
+            for _ in ImageFiles(files.paths, self.image_shape, read=check_image).go_through("checking"):
                 pass
-        self.images, self.labels = images, labels
+            self.images = files
 
     def load(self, files: ImageFiles) -> Tensor:
         """Return the decoded images (N, C, H, W), from the cache on disk if it holds them.

@@ -60,6 +60,7 @@ class PredictionTable(Callback):
     def __init__(self, output: str | None = None, bar: bool = True) -> None:
         self.output, self.bar = output, bar
         self.num_predicted = self.num_inverted = self.num_skipped = 0
+        self.opened = ExitStack()
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the file, and print the head of the table.
@@ -67,9 +68,8 @@ class PredictionTable(Callback):
         Raises:
             UserError: When the file cannot be written.
         """
-        self.files: PredictionFiles = trainer.predict_dataloaders.dataset
+        self.paths = trainer.predict_dataloaders.dataset.paths
         self.class_names = [str(name) for name in pl_module.hparams.class_names or range(pl_module.hparams.num_classes)]
-        self.open = ExitStack()
         if self.output:
             try:
                 file = Path(self.output).open(  # noqa: SIM115 closed with the stack
@@ -77,68 +77,49 @@ class PredictionTable(Callback):
                 )
             except OSError as error:
                 raise UserError(f"--output {self.output} cannot be written: {error.strerror}") from error
-            self.writer = csv.writer(self.open.enter_context(file))
+            self.writer = csv.writer(self.opened.enter_context(file))
             self.writer.writerow(["file", "class", *self.class_names])
-        self.progress = self.open.enter_context(
+        self.progress = self.opened.enter_context(
             # Shown on a terminal, from the third second on.
-            tqdm(total=len(self.files), unit=" images", disable=None if self.bar else True, leave=False, delay=2)
+            tqdm(total=len(self.paths), unit=" images", disable=None if self.bar else True, leave=False, delay=2)
         )
-        self.width = max(len("file"), *map(len, self.files.paths))
-        self.class_width = max(len("second best"), *map(len, self.class_names))
-        self.write([self.align("file", "class", "probability", "second best", "probability")])
+        path, name = max(map(len, self.paths)), max(11, *map(len, self.class_names))
+        self.line = f"{{:<{path}}}  {{:<{name}}}  {{:>11}}  {{:<{name}}}  {{:>11}}"
+        tqdm.write(self.line.format("file", "class", "probability", "second best", "probability"))
 
     def on_predict_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Tensor, batch: Any, *_: Any
     ) -> None:
         """Print a line an image, and name on stderr the files that are no images."""
         _, read, problems, inverted = batch
-        # A stable sort finds the class that argmax finds.
-        ordered = outputs.float().cpu().sort(dim=1, descending=True, stable=True)
-        rows = zip(read, outputs.tolist(), ordered.values.tolist(), ordered.indices.tolist(), inverted, strict=True)
-        lines = []
-        for index, probabilities, (first, second, *_), (best, runner_up, *_), was_inverted in rows:
-            path, name = self.files.paths[index], self.class_names[best]
-            line = self.align(path, name, f"{first:.1%}", self.class_names[runner_up], f"{second:.1%}")
-            lines.append(line + "  inverted" * bool(was_inverted))
+        ordered = outputs.cpu().sort(dim=1, descending=True, stable=True)  # of equals first what argmax finds
+        columns = (read, outputs.tolist(), ordered.values.tolist(), ordered.indices.tolist(), inverted.tolist())
+        for index, probabilities, values, classes, was_inverted in zip(*columns, strict=True):
+            first, second = (self.class_names[label] for label in classes[:2])
+            # What cannot be printed of a file's name could spoil the terminal.
+            path = "".join(character if character.isprintable() else "?" for character in self.paths[index])
+            line = self.line.format(path, first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
+            tqdm.write(line + "  inverted" * was_inverted)
             if self.output:
-                self.writer.writerow([path, name, *(f"{value:.7g}" for value in probabilities)])
-        self.write(lines)
-        if problems:
-            tqdm.write("\n".join(f"skipped: {problem}" for problem in problems), file=sys.stderr)
+                self.writer.writerow([self.paths[index], first, *(f"{value:.7g}" for value in probabilities)])
+        for problem in problems:
+            tqdm.write(f"skipped: {problem}", file=sys.stderr)
+        sys.stdout.flush()  # at once also in a pipe or a file
         self.num_predicted += len(read)
         self.num_inverted += int(inverted.sum())
         self.num_skipped += len(problems)
         self.progress.update(len(read) + len(problems))
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Close file and progress bar, also after an error."""
-        self.open.close()
-
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say what was done."""
-        self.open.close()
         line = f"\n{self.num_predicted:,} image{'s' * (self.num_predicted != 1)}"
         if self.num_inverted:
             line += f", {self.num_inverted:,} of them inverted: --invert no takes them as they are"
-        self.write([line])
+        tqdm.write(line)
 
-    def align(self, path: str, best: str, first: str, runner_up: str, second: str) -> str:
-        """Return a line of the table; what cannot be printed of a file's name becomes a question mark."""
-        path = "".join(character if character.isprintable() else "?" for character in path)
-        return "  ".join(
-            (
-                path.ljust(self.width),
-                *(best.ljust(self.class_width), first.rjust(11)),
-                *(runner_up.ljust(self.class_width), second.rjust(11)),
-            )
-        )
-
-    @staticmethod
-    def write(lines: list[str]) -> None:
-        """Print lines above the progress bar, at once also in a pipe or a file."""
-        if lines:
-            tqdm.write("\n".join(lines))
-            sys.stdout.flush()
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Close file and progress bar, also after an error."""
+        self.opened.close()
 
 
 def predict_files(
