@@ -4,6 +4,7 @@ from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
 from classifier.export import export_classifier
+from classifier.folder import ImageFolder
 from classifier.models import CNN, MLP, TorchVision
 from classifier.pictures import Pictures, plot_confusion_matrix, plot_curves, plot_images
 
@@ -16,6 +17,7 @@ __all__ = [
     "FashionMNIST",
     "ImageClassifier",
     "ImageDataModule",
+    "ImageFolder",
     "Pictures",
     "RunRecord",
     "TorchVision",

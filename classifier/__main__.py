@@ -1,6 +1,87 @@
-"""Entry of `python -m classifier`."""
+"""Entry of `python -m classifier`: what the user can put right ends in one line, and a stopped run in how to go on."""
 
-from classifier.cli import main
+import os
+import signal
+import sys
+import time
+
+from jsonargparse import set_parsing_settings
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from classifier.base import ImageClassifier
+from classifier.cli import ClassifierCLI, silence_lightning
+from classifier.data import ImageDataModule
+from classifier.errors import SettingError, UserError
+from classifier.export import ExportTrainer
+from classifier.parser import Parser
+from classifier.signals import get_exit_status, raise_terminated
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; what the user can put right ends in one line and exit status 1 or 2.
+
+    The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program that line comes from.
+    """
+    silence_lightning()
+    signal.signal(signal.SIGTERM, raise_terminated)
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["classifier", "lightning", "torch"])
+    try:
+        ClassifierCLI(
+            ImageClassifier,
+            ImageDataModule,
+            trainer_class=ExportTrainer,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_kwargs={"overwrite": True},
+            parser_class=Parser,
+            parser_kwargs={
+                "prog": "python -m classifier",
+                "description": "Train image classifiers, score what was trained, predict and export.",
+                "allow_abbrev": False,
+                **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
+                "predict": {"usage": "python -m classifier predict [options] PATH [PATH ...]"},
+            },
+            # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
+            trainer_defaults={
+                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+            },
+            args=args,
+        )
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has gone; what Python flushes at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning ends with SystemExit after Ctrl-C.
+        interrupt = stop if isinstance(stop, KeyboardInterrupt) else stop.__context__
+        if not isinstance(interrupt, KeyboardInterrupt):
+            raise
+        sys.exit(get_exit_status(interrupt))
+    except Exception as error:
+        cause = find_user_error(error)
+        if cause is None or os.environ.get("CLASSIFIER_TRACEBACK", "0") != "0":
+            raise
+        if rank_zero_only.rank:
+            time.sleep(2)  # the first process, if it fails too, speaks for all and ends them
+        print(f"python -m classifier: error: {cause}", file=sys.stderr)
+        sys.exit(cause.exit_status)
+
+
+def find_user_error(error: BaseException | None) -> UserError | None:
+    """Return the error that speaks to the user among an error and those it was raised from, or None."""
+    if isinstance(error, OSError):
+        return UserError(error)  # a disk that is full, a file that cannot be written: not our bug
+    while error is not None and not isinstance(error, (UserError, MisconfigurationException)):
+        error = error.__cause__ or error.__context__
+    return SettingError(error) if isinstance(error, MisconfigurationException) else error
+
 
 if __name__ == "__main__":
     main()

@@ -148,6 +148,11 @@ class ImageClassifier(L.LightningModule, ABC):
         """Score a batch of the test images."""
         self.score(batch, "test")
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return probabilities (N, num_classes) for images (N, C, H, W), alone or first in a batch."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        return self(images).float().softmax(dim=1)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return SGD with the learning rate, momentum and weight decay of the hyperparameters."""
         h = self.hparams
@@ -229,13 +234,14 @@ class ImageClassifier(L.LightningModule, ABC):
         self.log_epoch("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the names of the classes that rebuild this network and its data."""
+        """Add the names of the classes that rebuild this network and its data, and how its images are lit."""
         data = self.trainer.datamodule
         checkpoint["classes"] = {
             key: f"{type(part).__module__}.{type(part).__qualname__}"
             for key, part in (("model", self), ("data", data))
             if part is not None
         }
+        checkpoint["dark_background"] = getattr(data, "dark_background", False)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse another network's weights, and let the settings given now win over those of the stored optimizer.

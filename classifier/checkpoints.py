@@ -12,7 +12,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from classifier.errors import UserError
+from classifier.base import ImageClassifier
+from classifier.data import ImageDataModule
+from classifier.errors import SettingError, UserError
 
 # What the network takes from the data, and is no option of its own.
 LINKED = ("image_shape", "num_classes")
@@ -147,3 +149,32 @@ def read_settings(checkpoint: dict[str, Any]) -> list[str]:
             init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
             options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
     return options
+
+
+def list_subclasses(base: type) -> list[type]:
+    """Return all classes below a class, bases of others included."""
+    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
+
+
+def find_class(checkpoint: dict[str, Any], key: str) -> type:
+    """Return the class of a checkpoint's "model" or "data"; nothing is imported.
+
+    Raises:
+        SettingError: When it is none of the networks or data sets that are known.
+    """
+    path = checkpoint["classes"].get(key)
+    known = list_subclasses({"model": ImageClassifier, "data": ImageDataModule}[key])
+    for part in known:
+        if f"{part.__module__}.{part.__qualname__}" == path:
+            return part
+    raise SettingError(
+        f"the checkpoint's {key} is {path}; if you trust it, add --allow_import {str(path).split('.')[0]}"
+    )
+
+
+def load_model(checkpoint: dict[str, Any]) -> ImageClassifier:
+    """Return the network of a checkpoint with its weights; no data are needed."""
+    model = find_class(checkpoint, "model")(**checkpoint["hyper_parameters"])
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model

@@ -1,15 +1,12 @@
 """The command line: Lightning's own CLI with short names, packaged recipes and the settings kept in checkpoints."""
 
-import argparse
 import contextlib
 import inspect
 import logging
 import os
 import pydoc
-import re
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +14,6 @@ from typing import Any
 
 import lightning as L
 import torch
-import yaml
-from jsonargparse import set_parsing_settings
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -28,43 +23,14 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from classifier.base import ImageClassifier
+from classifier.arguments import FROM_CHECKPOINT, LOGS, RECIPES, CommandLine, complete
 from classifier.callbacks import EpochLines, RunRecord
-from classifier.checkpoints import (
-    LINKED,
-    AtomicCheckpointIO,
-    RunCheckpoint,
-    claim_run,
-    find_checkpoint,
-    load_checkpoint,
-    read_settings,
-)
-from classifier.data import ImageDataModule
-from classifier.errors import SettingError, UserError, require
-from classifier.export import ExportTrainer, check_output
-from classifier.parser import Parser
+from classifier.checkpoints import LINKED, AtomicCheckpointIO, RunCheckpoint, claim_run, load_checkpoint, load_model
+from classifier.errors import SettingError, require
+from classifier.export import check_output, export_classifier, read_test_images
 from classifier.pictures import Pictures
-from classifier.signals import StopOnSigterm, get_exit_status, raise_terminated
-
-RECIPES = Path(__file__).parent / "recipes"
-LOGS = "lightning_logs"
-
-
-def find_recipe(name: str) -> str:
-    """Return the path of a packaged recipe, or of the user's own file.
-
-    Raises:
-        SettingError: When there is neither, or it is not YAML.
-    """
-    recipes = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
-    path = Path(name) if Path(name).is_file() else recipes.get(name)
-    if path is None:
-        raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(recipes)}")
-    try:
-        yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError(f"--config {name} is not YAML: {' '.join(str(error).split())}") from error
-    return str(path)
+from classifier.predict import predict_files
+from classifier.signals import StopOnSigterm
 
 
 class NoProfiler(PassThroughProfiler):
@@ -78,18 +44,43 @@ class NoProfiler(PassThroughProfiler):
 
 
 class ClassifierCLI(LightningCLI):
-    """`fit`, `validate`, `test` and `export` for any network and any data set of the package."""
+    """`fit`, `validate` and `test` for any network and any data set of the package, `predict` and `export`."""
 
-    ckpt_path: Path | None = None
-    resumed_run: Path | None = None
-    resumed_epochs = 0
+    command_line = CommandLine([])
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Return the subcommands and the arguments of their Trainer methods that are no options."""
         skipped = {"ckpt_path", "weights_only", "verbose"}
-        subcommands = {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
-        return subcommands | {"export": {"model", "datamodule"}}
+        lightning = {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
+        return {**lightning, **{name: set() for name in FROM_CHECKPOINT}}
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Return a subcommand's parser; predict and export take network and data from the checkpoint."""
+        if subcommand not in FROM_CHECKPOINT:
+            parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+            for name in LINKED:
+                parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+        else:
+            parser = self.init_parser(**kwargs)
+            self.add_default_arguments_to_parser(parser)
+            parser.add_lightning_class_args(self.trainer_class, "trainer")
+            parser.set_defaults({f"trainer.{key}": value for key, value in self.trainer_defaults.items()})
+            self.add_arguments_to_parser(parser)
+            self._subcommand_method_arguments[subcommand] = []
+        if subcommand == "fit":
+            parser.add_argument(
+                "--pictures",
+                type=bool,
+                default=True,
+                help="Whether pictures of images, predictions and mistakes are drawn for TensorBoard.",
+            )
+        if subcommand == "predict":
+            parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")
+            parser.add_function_arguments(predict_files, skip={"trainer", "model", "paths"})
+        if subcommand == "export":
+            parser.add_function_arguments(export_classifier, skip={"module", "images"})
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options beside Trainer, model and data, and take image shape and classes from the data."""
@@ -98,12 +89,6 @@ class ClassifierCLI(LightningCLI):
             type=NonNegativeInt,
             default=1,
             help="CPU threads of each process; 0 leaves it to PyTorch, which takes every core.",
-        )
-        parser.add_argument(
-            "--pictures",
-            type=bool,
-            default=True,
-            help="Whether fit writes pictures of images, predictions and mistakes for TensorBoard.",
         )
         parser.add_argument(
             "--ckpt_path",
@@ -123,83 +108,30 @@ class ClassifierCLI(LightningCLI):
                 action.help = (
                     f"A packaged recipe ({', '.join(sorted(file.stem for file in RECIPES.glob('*')))}) or a file."
                 )
-        for name in LINKED:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line behind the defaults or the settings of a checkpoint."""
-        self.config = parser.parse_args(self.complete(sys.argv[1:] if args is None else args))
-
-    def complete(self, args: list[str]) -> list[str]:
-        """Return the command line with the names of recipes and checkpoints resolved.
-
-        Defaults, and what a checkpoint holds, are put before the user's options, which so win. As defaults of the
-        parser they would leak: `--model CNN` would inherit the MLP's learning rate.
-        """
-        if not args or args[0] not in self.subcommands():
-            return args
-        subcommand, *rest = args
-        for i, word in enumerate(rest):
-            option, equals, value = word.partition("=")
-            if option in ("-c", "--config") and equals:
-                rest[i] = f"--config={find_recipe(value)}"
-            elif option in ("-c", "--config") and i + 1 < len(rest):
-                rest[i + 1] = find_recipe(rest[i + 1])
-            elif option.removeprefix("--model.").removeprefix("init_args.") in LINKED:
-                raise SettingError(f"{option} comes from the data: leave it out")
-            elif option == "--data.val_split" and subcommand == "validate":
-                raise SettingError("--data.val_split: which images were held out of training is in the checkpoint")
-        known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        for option in ("--ckpt_path", "--model", "--data", "--output"):
-            known.add_argument(option, default="")
-        known.add_argument("--allow_import", nargs="+", default=[])
-        known.add_argument("--trainer.default_root_dir", dest="root", default=".")
-        try:
-            options, others = known.parse_known_args(rest)
-        except argparse.ArgumentError as error:
-            raise SettingError(str(error)) from error
-        # A class that the command line itself names may be imported; one that only a file names is not.
-        named = [name.split(".")[0] for name in (options.model, options.data) if re.fullmatch(r"\w+(\.\w+)+", name)]
-        try:
-            set_parsing_settings(import_path_allowlist=[*options.allow_import, *named])
-        except ValueError as error:
-            raise SettingError(f"--allow_import: {error}") from error
-        self.ckpt_path = None
-        if subcommand == "export" and options.output:
-            check_output(options.output)
-        if not options.ckpt_path:
-            if subcommand != "fit" and not {"-h", "--help"} & set(others):
-                raise SettingError(f"{subcommand} needs a checkpoint: --ckpt_path last, best, a run's folder or a file")
-            defaults = ["--model=MLP", "--data=FashionMNIST"]
-            if not any(word.startswith(("--trainer.max_steps", "--trainer.max_time")) for word in others):
-                defaults.append("--trainer.max_epochs=30")
-            return [subcommand, *defaults, *rest]
-        logs = Path(options.root, LOGS)
-        self.ckpt_path = find_checkpoint(options.ckpt_path, logs)
-        checkpoint = load_checkpoint(self.ckpt_path)
-        rank_zero_only(print)(f"checkpoint: {self.ckpt_path}", flush=True)
-        settings = read_settings(checkpoint)
-        if not options.data and "data" not in checkpoint["classes"]:
-            raise SettingError(f"{self.ckpt_path} names no data set: add --data")
-        run = self.ckpt_path.parent.parent
-        if subcommand == "fit" and run.parent.resolve() == logs.resolve():
-            self.resumed_run, self.resumed_epochs = run, checkpoint["epoch"] + 1
-            if (config := run / "config.yaml").is_file():
-                settings.insert(0, f"--config={config}")
-        return [subcommand, *settings, *rest]
+        self.command_line = complete(sys.argv[1:] if args is None else args, list(self.subcommands()))
+        self.config = parser.parse_args(self.command_line.words)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let the checkpoint's settings overrule those of the command line."""
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads, and refuse what could only be ignored."""
-        settings = self.config[self.subcommand]
-        if settings.ckpt_path and not self.ckpt_path:
+        """Set the number of threads, and refuse what could only be ignored.
+
+        Raises:
+            SettingError: When an option belongs elsewhere, or leaves nothing to do.
+        """
+        settings, done = self.config[self.subcommand], self.command_line.resumed_epochs
+        if settings.ckpt_path and not self.command_line.ckpt_path:
             raise SettingError("ckpt_path belongs on the command line, not into a configuration file")
         settings.ckpt_path, settings.allow_import = None, []  # config.yaml is to start the run anew, and trusts nobody
         if settings.threads:
             torch.set_num_threads(settings.threads)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # which further processes go by
+        if self.subcommand in FROM_CHECKPOINT:
+            return
         classes = reversed(pydoc.locate(settings.model.class_path).__mro__)
         parameters = [parameter for part in classes for parameter in inspect.signature(part).parameters.values()]
         defaults = {parameter.name: parameter.default for parameter in parameters}
@@ -210,17 +142,18 @@ class ClassifierCLI(LightningCLI):
                 raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
         epochs = settings.trainer.max_epochs
         require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no end, not {epochs}")
-        if 0 < (epochs or 0) <= self.resumed_epochs:
-            raise SettingError(
-                f"{self.resumed_run} has done {self.resumed_epochs} of {epochs} epochs: "
-                "to go on, give --trainer.max_epochs"
-            )
+        if 0 < (epochs or 0) <= done:
+            run = self.command_line.resumed_run
+            raise SettingError(f"{run} has done {done} of {epochs} epochs: to go on, give --trainer.max_epochs")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
         settings = self.config_init[self.subcommand].trainer
-        callbacks: list[Callback] = [EpochLines(bar=settings.enable_progress_bar is not False), StopOnSigterm()]
-        kwargs["enable_progress_bar"] = True
+        bar = settings.enable_progress_bar is not False
+        callbacks: list[Callback] = [StopOnSigterm()]
+        if self.subcommand not in FROM_CHECKPOINT:
+            callbacks.append(EpochLines(bar))
+        kwargs["enable_progress_bar"] = self.subcommand not in FROM_CHECKPOINT
         kwargs["profiler"] = settings.profiler or NoProfiler()
         plugins = settings.plugins if isinstance(settings.plugins, list) else [settings.plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -261,12 +194,12 @@ class ClassifierCLI(LightningCLI):
 
     def make_logger(self) -> TensorBoardLogger:
         """Return the logger of a new run in a folder of its own, or of the resumed one."""
-        root = self.config_init["fit"].trainer.default_root_dir or "."
-        version = self.resumed_run.name if self.resumed_run else None
+        root, resumed = self.config_init["fit"].trainer.default_root_dir or ".", self.command_line.resumed_run
+        version = resumed.name if resumed else None
         if version is None and rank_zero_only.rank == 0:
             version = claim_run(Path(root, LOGS))
         # TensorBoard drops what a resumed run had logged after the epoch it goes on from.
-        purge_step = self.resumed_epochs + 1 if self.resumed_run else None
+        purge_step = self.command_line.resumed_epochs + 1 if resumed else None
         return TensorBoardLogger(root, name=LOGS, version=version, default_hp_metric=False, purge_step=purge_step)
 
     def fit(self, **parts: Any) -> None:
@@ -294,12 +227,21 @@ class ClassifierCLI(LightningCLI):
         """Score the test images."""
         self.run_trainer(self.trainer.test, {**parts, "verbose": False})
 
-    def export(self, model: ImageClassifier, **parts: Any) -> None:
-        """Write the network of a checkpoint to a file, which needs no data."""
-        checkpoint = load_checkpoint(self.ckpt_path)
-        model.on_load_checkpoint(checkpoint)
-        model.load_state_dict(checkpoint["state_dict"])
-        self.trainer.export(model, **parts)
+    def predict(self, **_: Any) -> None:
+        """Print what is on the user's images."""
+        options, checkpoint = self.config_init.predict, load_checkpoint(self.command_line.ckpt_path)
+        invert = "no" if options.invert == "auto" and not checkpoint.get("dark_background") else options.invert
+        model = load_model(checkpoint)
+        predict_files(self.trainer, model, options.paths, options.output, invert, options.batch_size)
+
+    def export(self, **_: Any) -> None:
+        """Write the network of a checkpoint to a file, and say on which images it was tried."""
+        check_output(self.config_init.export.output)
+        checkpoint = load_checkpoint(self.command_line.ckpt_path)
+        images, kind = read_test_images(checkpoint)
+        output = self.config_init.export.output
+        difference = export_classifier(load_model(checkpoint), output, images)
+        print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")
 
     def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
@@ -307,7 +249,7 @@ class ClassifierCLI(LightningCLI):
         if self.makes_run():
             self.trainer.logger = self.make_logger()
         try:
-            method(**arguments, ckpt_path=self.ckpt_path, weights_only=True)
+            method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)
         except BaseException:
             if self.trainer.strategy.launcher is not None:
                 self.trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
@@ -330,67 +272,3 @@ def silence_lightning() -> None:
     warnings.filterwarnings("ignore", ".*The dirpath has changed from.*")
     # A resumed run goes on in its own folder.
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-
-
-def main(args: list[str] | None = None) -> None:
-    """Run the command line; what the user can put right ends in one line and exit status 1 or 2.
-
-    The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program that line comes from.
-    """
-    silence_lightning()
-    signal.signal(signal.SIGTERM, raise_terminated)
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["classifier", "lightning", "torch"])
-    try:
-        ClassifierCLI(
-            ImageClassifier,
-            ImageDataModule,
-            trainer_class=ExportTrainer,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            save_config_kwargs={"overwrite": True},
-            parser_class=Parser,
-            parser_kwargs={
-                "prog": "python -m classifier",
-                "description": "Train image classifiers, and score or export what was trained.",
-                "allow_abbrev": False,
-                **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
-            },
-            # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
-            trainer_defaults={
-                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
-                "num_sanity_val_steps": 0,
-                "enable_model_summary": False,
-            },
-            args=args,
-        )
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, has gone; what Python flushes at exit must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning ends with SystemExit after Ctrl-C.
-        interrupt = stop if isinstance(stop, KeyboardInterrupt) else stop.__context__
-        if not isinstance(interrupt, KeyboardInterrupt):
-            raise
-        sys.exit(get_exit_status(interrupt))
-    except Exception as error:
-        cause = find_user_error(error)
-        if cause is None or os.environ.get("CLASSIFIER_TRACEBACK", "0") != "0":
-            raise
-        if rank_zero_only.rank:
-            time.sleep(2)  # the first process, if it fails too, speaks for all and ends them
-        print(f"python -m classifier: error: {cause}", file=sys.stderr)
-        sys.exit(cause.exit_status)
-
-
-def find_user_error(error: BaseException | None) -> UserError | None:
-    """Return the error that speaks to the user among an error and those it was raised from, or None."""
-    if isinstance(error, OSError):
-        return UserError(error)  # a disk that is full, a file that cannot be written: not our bug
-    while error is not None and not isinstance(error, (UserError, MisconfigurationException)):
-        error = error.__cause__ or error.__context__
-    return SettingError(error) if isinstance(error, MisconfigurationException) else error

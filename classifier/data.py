@@ -50,6 +50,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
     class_names: tuple[str, ...]
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    dark_background: bool = False  # whether all images are light on black, so that predict may invert others
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         if self.trainer is not None:
             # No transfer a batch: the images lie where the network is. All data sets here are below 200 MB.
             device = self.trainer.strategy.root_device
-            dataset.images, dataset.labels = dataset.images.to(device), dataset.labels.to(device)
+            dataset.move_to(device)
             replicas, rank = self.trainer.world_size, self.trainer.global_rank
         sampler = None
         if split == "train":
@@ -144,7 +145,16 @@ class ImageDataModule(L.LightningDataModule, ABC):
             sampler = EvaluationSampler(dataset, replicas, rank)
         # A generator of its own, as a loader would draw from the one whose numbers a resumed run has to draw again.
         generator = torch.Generator()
-        return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=keep_batch, generator=generator)
+        workers = dataset.count_workers(replicas)
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            collate_fn=keep_batch,
+            generator=generator,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
 
     # Overridden, the three transfer hooks cost a step nothing; Lightning's own walk through the batch.
 
@@ -230,6 +240,7 @@ class FashionMNIST(TorchvisionDataModule):
     folder = "FashionMNIST/raw"
     files = tuple(Path(name).stem for name, _ in torchvision_class.resources)
     image_shape = (1, 28, 28)
+    dark_background = True
     class_names = tuple(torchvision_class.classes)
 
     def read(self, train: bool) -> Batch:
@@ -292,6 +303,7 @@ class Digits(ImageDataModule):
     """
 
     image_shape = (1, 8, 8)
+    dark_background = True
     class_names = tuple("0123456789")
 
     def read(self, train: bool) -> Batch:

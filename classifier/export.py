@@ -6,15 +6,15 @@ import os
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 
 from classifier.base import ImageClassifier
-from classifier.data import ImageDataModule
+from classifier.checkpoints import find_class
 from classifier.errors import UserError, require
 
 NUM_IMAGES = 1000  # that an exported file is tried on
@@ -39,31 +39,23 @@ class Standalone(nn.Module):
 
 
 class ExportTrainer(L.Trainer):
-    """Lightning's Trainer with one more thing to do."""
+    """Lightning's Trainer, whose methods are the commands, with one more."""
 
-    def export(self, model: ImageClassifier, datamodule: ImageDataModule, output: str) -> None:
-        """Write a network to a file for use without this package, and try that file on test images.
+    def export(self) -> None:
+        """Write a network to a file for use without this package, and try that file on test images."""
 
-        Args:
-            model: The network.
-            datamodule: Where the test images come from; if they are not there, random ones do.
-            output: File to write. NAME.pth: the plain network's state_dict, for images normalised as in training.
-                NAME.pt2: torch.export, takes images (N, C, H, W), uint8 or float32 in [0, 1]. NAME.onnx: takes
-                `images` (N, C, H, W), uint8, gives `logits`. N is any number.
-        """
-        kind = "test"
-        try:
-            datamodule.hparams.download = False
-            datamodule.prepare_data()
-            datamodule.setup("test")
-            loader = datamodule.test_dataloader()
-            batches = islice(loader, -(-NUM_IMAGES // loader.batch_size))
-            images = torch.cat([images for images, _ in batches])[:NUM_IMAGES].cpu()
-        except (UserError, OSError):
-            kind, shape = "random", (NUM_IMAGES, *model.hparams.image_shape)
-            images = torch.randint(256, shape, dtype=torch.uint8)
-        difference = export_classifier(model, output, images)
-        print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")
+
+def read_test_images(checkpoint: dict[str, Any]) -> tuple[Tensor, str]:
+    """Return images (N, C, H, W), uint8, that suit the network of a checkpoint, and "test" or "random"."""
+    try:
+        data = find_class(checkpoint, "data")(**checkpoint["datamodule_hyper_parameters"])
+        data.hparams.download = False
+        data.prepare_data()
+        data.setup("test")
+        return data.datasets["test"][:NUM_IMAGES][0], "test"
+    except Exception:  # they are only for trying the file, and may lie on another machine
+        shape = checkpoint["hyper_parameters"]["image_shape"]
+        return torch.randint(256, (NUM_IMAGES, *shape), dtype=torch.uint8), "random"
 
 
 def check_output(output: str) -> Path:
@@ -111,7 +103,9 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
 
     Args:
         module: The network; it stays as it is, in training or not.
-        output: File to write, as in `ExportTrainer.export`.
+        output: File to write. NAME.pth: the plain network's state_dict, for images normalised as in training.
+            NAME.pt2: torch.export, takes images (N, C, H, W), uint8 or float32 in [0, 1]. NAME.onnx: takes
+            `images` (N, C, H, W), uint8, gives `logits`. N is any number.
         images: Images (N, C, H, W), uint8, that the file is tried on before it gets its name.
 
     Raises:

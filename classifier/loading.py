@@ -1,4 +1,4 @@
-"""Batches of images in memory, and how they are dealt to processes."""
+"""Batches of images, and how they are dealt to processes."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ Batch = tuple[Tensor, Tensor]
 
 
 class ImageDataset(Dataset):
-    """Labelled images in memory.
+    """Labelled images.
 
     Args:
-        images: uint8 tensor (N, C, H, W).
+        images: uint8 tensor (N, C, H, W), or ImageFiles in its place.
         labels: int64 tensor (N,).
         split: "train", "val" or "test", the name under which their scores are logged.
     """
@@ -24,6 +24,15 @@ class ImageDataset(Dataset):
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+    def move_to(self, device: torch.device) -> None:
+        """Move images in memory to a device; those in files are moved batch by batch."""
+        if isinstance(self.images, Tensor):
+            self.images, self.labels = self.images.to(device), self.labels.to(device)
+
+    def count_workers(self, processes: int) -> int:
+        """Return how many workers each of some processes is to have: none where the images are in memory."""
+        return 0 if isinstance(self.images, Tensor) else self.images.count_workers(processes)
 
     def __getitem__(self, index: int) -> Batch:
         """Return one image (C, H, W) and its label."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from classifier.base import ImageClassifier
+from classifier.checkpoints import list_subclasses
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError
 
@@ -18,11 +19,6 @@ COMMON = (
     *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
     *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
 )
-
-
-def list_subclasses(base: type) -> list[type]:
-    """Return all classes below a class, bases of others included."""
-    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
 
 
 def shorten(message: str) -> str:
@@ -42,6 +38,7 @@ def shorten(message: str) -> str:
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
     text = re.sub(r"(arguments are required: )\w+\.", r"\1--", text)  # after the name of the subcommand
+    text = text.replace("--paths", "PATH")
     return f"--{'.'.join(keys)}: {text}" if keys else text
 
 

@@ -18,7 +18,8 @@ import torchvision
 from lightning.pytorch.loggers import TensorBoardLogger
 
 import classifier.__main__ as program
-from classifier.cli import main, silence_lightning
+from classifier.__main__ import main
+from classifier.cli import silence_lightning
 
 REPOSITORY = Path(__file__).parents[1]
 # Importing everything takes seconds: this process does it once, and every program that a test starts is forked from it.

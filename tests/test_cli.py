@@ -12,7 +12,7 @@ from conftest import write_fashion_mnist
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from classifier import MLP, Digits
-from classifier.cli import main
+from classifier.__main__ import main
 from classifier.errors import UserError
 from classifier.parser import shorten
 
@@ -260,8 +260,8 @@ def test_threads_are_what_is_asked_for(run):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ("", 2, "to be one of {fit,validate,test,export}"),
-        ("frob", 2, "choose from 'fit', 'validate', 'test', 'export'"),
+        ("", 2, "to be one of {fit,validate,test,predict,export}"),
+        ("frob", 2, "choose from 'fit', 'validate', 'test', 'predict', 'export'"),
         ("fit --modle MLP", 2, "unrecognized arguments: --modle MLP; did you mean --model?"),
         ("fit --trainer.max_epohs 3", 2, "did you mean --trainer.max_epochs?"),
         ("fit --model MPL", 2, "--model: MPL is none of CNN, "),

@@ -94,7 +94,9 @@ def test_export_without_the_files_of_the_data_is_tried_on_random_images_and_down
 def test_an_output_that_cannot_be_written_is_refused_before_anything_else(fail, monkeypatch, output, status, message):
     Path("folder.pt2").mkdir()
     monkeypatch.setattr(export, "find_spec", lambda _: None)
-    code, line = fail("export", "--ckpt_path", "nowhere.ckpt", "--output", output)
+    checkpoint = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}}
+    torch.save(checkpoint, "last.ckpt")
+    code, line = fail("export", "--ckpt_path", "last.ckpt", "--output", output)
     assert (code, message in line) == (status, True), line
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from classifier import CIFAR10, CNN, MLP, FashionMNIST
-from classifier.cli import main
+from classifier.__main__ import main
 
 RECIPES = {"fashion_mnist": (FashionMNIST, MLP, 30), "cifar10": (CIFAR10, CNN, 2)}
 

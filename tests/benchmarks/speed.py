@@ -28,7 +28,8 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from classifier import CIFAR10, CNN, MLP, Digits, FashionMNIST
-from classifier.cli import main, silence_lightning
+from classifier.__main__ import main
+from classifier.cli import silence_lightning
 from classifier.loading import ImageDataset
 
 RECIPES = {"fashion_mnist": (FashionMNIST, MLP), "cifar10": (CIFAR10, CNN)}
