@@ -12,7 +12,7 @@ from torch import nn
 
 from classifier import CNN, MLP, TorchVision, export, export_classifier
 
-DIGITS = ("fit", "--config", "digits", "--trainer.max_epochs", "1")
+DIGITS = ("fit", "--config=digits", "--pictures=false", "--trainer.max_epochs", "1")
 NAMES = tuple("abcdefghij")
 
 

@@ -479,7 +479,16 @@ def test_weights_that_are_missing_damaged_or_of_another_network_are_refused(pret
 
 def test_a_network_of_torchvision_is_trained_and_tested_without_fetching_its_weights_again(pretrained, run):
     options = ("--model", "TorchVision", "--model.name", SHUFFLENET, "--model.weights", "DEFAULT")
-    run("fit", "--config", "digits", *options, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
+    run(
+        "fit",
+        "--config=digits",
+        "--pictures=false",
+        *options,
+        "--trainer.limit_train_batches",
+        "2",
+        "--trainer.max_epochs",
+        "1",
+    )
     pretrained[1].unlink()
     assert "(360 images)" in run("test", "--ckpt_path", "last")
     path = "lightning_logs/version_0/checkpoints/last.ckpt"

@@ -224,7 +224,11 @@ def test_training_is_the_same_with_and_without_pictures(train):
     assert rest == other_rest
 
 
-@pytest.mark.parametrize("options", [{"logger": False}, {"fast_dev_run": True}, {"logger": CSVLogger(".")}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"logger": False}, {"fast_dev_run": True}, {"logger": CSVLogger(".")}],
+    ids=["no logger", "fast_dev_run", "CSVLogger"],
+)
 def test_nothing_is_drawn_without_a_tensorboard_logger(train, figures, options):
     train(**options)
     assert figures == []

@@ -44,7 +44,7 @@ def predict(capsys, *args: str) -> tuple[int, str, list[str]]:
 
 @pytest.fixture
 def _trained(run):
-    run("fit", "--config", "digits", "--trainer.max_epochs", "2")
+    run("fit", "--config=digits", "--pictures=false", "--trainer.max_epochs", "2")
 
 
 @pytest.mark.usefixtures("_trained")

@@ -25,18 +25,12 @@ def read_run(name: str) -> tuple[dict, dict]:
     return json.loads((folder / "results.json").read_text()), checkpoint["state_dict"]
 
 
-@pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
-def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(start, run, tmp_path, launcher):
-    if launcher == "lightning":
-        process = start(*FIT, *HALVES, "--trainer.devices", "2", "--trainer.strategy", "ddp")
-        process.join()
-        assert process.exitcode == 0
-    else:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}  # else torchrun warns
-        with open("out", "w") as out, open("err", "w") as err:  # noqa: PTH123
-            command = [*torchrun, "-m", "classifier", *FIT, *HALVES]
-            subprocess.run(command, cwd=tmp_path, env=environment, stdout=out, stderr=err, timeout=120, check=True)
+def test_two_processes_train_as_one_with_twice_the_batch_and_score_every_image_once(run, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}  # else torchrun warns
+    with Path("out").open("w") as out, Path("err").open("w") as err:
+        command = [*torchrun, "-m", "classifier", *FIT, *HALVES]
+        subprocess.run(command, cwd=tmp_path, env=environment, stdout=out, stderr=err, timeout=120, check=True)
     assert Path("err").read_text() == ""
     lines = Path("out").read_text().splitlines()
     assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]

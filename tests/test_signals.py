@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from conftest import wait_for
 
-ENDLESS = ("fit", "--config", "digits", "--trainer.max_epochs", "100000")
+ENDLESS = ("fit", "--config", "digits", "--pictures", "false", "--trainer.max_epochs", "100000")
 TWO_PROCESSES = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
 OUT, ERR = Path("out"), Path("err")
 LAST = Path("lightning_logs/version_0/checkpoints/last.ckpt")
@@ -47,7 +48,10 @@ def test_sigterm_stops_two_processes_and_leaves_none(start):
     os.kill(process.pid, signal.SIGTERM)
     process.join(30)
     assert process.exitcode == 143
+    epochs = re.findall(r"^epoch (\d+)/", OUT.read_text(), re.MULTILINE)
+    assert epochs == [str(number + 1) for number in range(len(epochs))]
     assert OUT.read_text().count("stopped; go on: ") == 1
+    assert len(list(Path("lightning_logs").glob("*/events*"))) == 1
     assert ERR.read_text() == ""
     wait_for(lambda: child not in find_running(), 5)
     assert torch.load(LAST, weights_only=True)["epoch"] >= 1
