@@ -42,8 +42,6 @@ def main(args: list[str] | None = None) -> None:
                 "prog": "python -m classifier",
                 "description": "Train image classifiers, score what was trained, predict and export.",
                 "allow_abbrev": False,
-                **{name: {"usage": f"python -m classifier {name} [options]"} for name in ClassifierCLI.subcommands()},
-                "predict": {"usage": "python -m classifier predict [options] PATH [PATH ...]"},
             },
             # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
             trainer_defaults={

@@ -15,6 +15,7 @@ from classifier.errors import SettingError, require
 
 RECIPES = Path(__file__).parent / "recipes"
 LOGS = "lightning_logs"
+COMMANDS = ("fit", "validate", "test", "predict", "export")
 # Commands that have no options of network and data: these are the checkpoint's.
 FROM_CHECKPOINT = ("predict", "export")
 
@@ -94,7 +95,7 @@ def allow_imports(packages: list[str], class_paths: list[str]) -> list[str]:
     return allowed
 
 
-def complete(words: list[str], subcommands: list[str]) -> CommandLine:
+def complete(words: list[str]) -> CommandLine:
     """Return a command line with the names of recipes and checkpoints resolved.
 
     Defaults, and what a checkpoint holds, are put before the user's options, which so win. As defaults of the parser
@@ -102,12 +103,11 @@ def complete(words: list[str], subcommands: list[str]) -> CommandLine:
 
     Args:
         words: The words of the user.
-        subcommands: Names of the subcommands.
 
     Raises:
         UserError: When a recipe or checkpoint is missing or cannot be used.
     """
-    if not words or words[0] not in subcommands:
+    if not words or words[0] not in COMMANDS:
         return CommandLine(words)
     subcommand, rest = words[0], resolve_recipes(words[1:], words[0])
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)

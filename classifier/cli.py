@@ -23,7 +23,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from classifier.arguments import FROM_CHECKPOINT, LOGS, RECIPES, CommandLine, complete
+from classifier.arguments import COMMANDS, FROM_CHECKPOINT, LOGS, RECIPES, CommandLine, complete
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.checkpoints import LINKED, AtomicCheckpointIO, RunCheckpoint, claim_run, load_checkpoint, load_model
 from classifier.errors import SettingError, require
@@ -48,12 +48,18 @@ class ClassifierCLI(LightningCLI):
 
     command_line = CommandLine([])
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Return the subcommands and the arguments of their Trainer methods that are no options."""
+    def __init__(self, *classes: type, args: list[str] | None = None, **options: Any) -> None:
+        self.words = sys.argv[1:] if args is None else args
+        for name in self.subcommands():
+            paths = " PATH [PATH ...]" if name == "predict" else ""
+            options["parser_kwargs"][name] = {"usage": f"python -m classifier {name} [options]{paths}"}
+        super().__init__(*classes, args=args, **options)
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """Return the subcommand asked for, or all, and the arguments of its Trainer method that are no options."""
+        asked = self.words[:1] if set(self.words[:1]) & set(COMMANDS) else COMMANDS  # each parser takes 0.1 s to make
         skipped = {"ckpt_path", "weights_only", "verbose"}
-        lightning = {name: LightningCLI.subcommands()[name] | skipped for name in ("fit", "validate", "test")}
-        return {**lightning, **{name: set() for name in FROM_CHECKPOINT}}
+        return {name: LightningCLI.subcommands().get(name, set()) | skipped for name in asked}
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         """Return a subcommand's parser; predict and export take network and data from the checkpoint."""
@@ -111,7 +117,7 @@ class ClassifierCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line behind the defaults or the settings of a checkpoint."""
-        self.command_line = complete(sys.argv[1:] if args is None else args, list(self.subcommands()))
+        self.command_line = complete(self.words)
         self.config = parser.parse_args(self.command_line.words)
 
     def _parse_ckpt_path(self) -> None:

@@ -119,7 +119,18 @@ def test_a_run_of_a_notebook_is_found_by_its_folder_and_as_the_last(run):
 
 def test_options_given_win_over_those_in_the_checkpoint(run):
     run(*DIGITS)
-    run("fit", "--pictures=false", "--ckpt_path", "last", "--trainer.max_epochs", "3", "--model.lr", "0.5", "--data.batch_size", "32")
+    run(
+        "fit",
+        "--pictures=false",
+        "--ckpt_path",
+        "last",
+        "--trainer.max_epochs",
+        "3",
+        "--model.lr",
+        "0.5",
+        "--data.batch_size",
+        "32",
+    )
     config = yaml.safe_load(Path("lightning_logs/version_0/config.yaml").read_text())
     assert config["model"]["init_args"]["lr"] == 0.5
     assert config["data"]["init_args"]["batch_size"] == 32
