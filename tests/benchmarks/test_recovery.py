@@ -17,7 +17,7 @@ from classifier import MLP, FashionMNIST
 from classifier.checkpoints import load_checkpoint
 
 REAL_DATA = Path(__file__).parents[2] / "data"
-ENDLESS = ("fit", "--config", "digits", "--trainer.max_epochs", "100000")
+ENDLESS = ("fit", "--config", "digits", "--pictures", "false", "--trainer.max_epochs", "100000")
 
 
 def test_after_a_kill_at_any_moment_every_checkpoint_loads_and_the_run_goes_on(start, run):
@@ -60,8 +60,12 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607
 
 
-def test_on_a_full_disk_the_run_stops_with_a_sentence_and_the_checkpoint_before_loads(start, run, small_disk):
-    process = start(*ENDLESS, "--trainer.default_root_dir", small_disk)  # whose checkpoints of 430 KB fit in once
+TWO_PROCESSES = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+
+
+@pytest.mark.parametrize("more", [(), TWO_PROCESSES], ids=["one process", "two processes"])
+def test_on_a_full_disk_the_run_stops_with_a_sentence_and_the_checkpoint_before_loads(start, run, small_disk, more):
+    process = start(*ENDLESS, *more, "--trainer.default_root_dir", small_disk)  # a checkpoint of 430 KB fits in once
     process.join(60)
     assert process.exitcode == 1
     (line,) = Path("err").read_text().splitlines()
