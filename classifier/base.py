@@ -165,7 +165,7 @@ class ImageClassifier(L.LightningModule, ABC):
                 parameter.grad = None
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's scores, figures and clock, and seed what dropout or augmentation is going to draw."""
+        """Start the epoch's scores, figures and clock, and seed what PyTorch is going to draw."""
         # By seed and epoch, as the sampler: a resumed run then draws the same as an uninterrupted one.
         seed = int(os.getenv("PL_GLOBAL_SEED", "0"))
         torch.manual_seed(seed + 1_000_003 * (self.current_epoch * self.trainer.world_size + self.global_rank))
@@ -256,8 +256,8 @@ class ImageClassifier(L.LightningModule, ABC):
                 f"the checkpoint does not fit this {type(self).__name__}: {name} has the shape {stored.get(name)} "
                 f"in the checkpoint and {own.get(name)} in the network"
             )
-        settings = {key: self.hparams[key] for key in ("lr", "momentum", "weight_decay")}
-        changed = settings.items() - checkpoint["hyper_parameters"].items()
+        stored = checkpoint["hyper_parameters"]
+        keys = [key for key in ("lr", "momentum", "weight_decay") if self.hparams[key] != stored.get(key)]
         for state in checkpoint.get("optimizer_states", ()):
             for group in state["param_groups"]:
-                group.update({key: value for key, value in changed if key in group})
+                group.update({key: self.hparams[key] for key in keys if key in group})

@@ -1,5 +1,6 @@
 """What a run shows on the terminal and leaves on disk beside its checkpoints."""
 
+import contextlib
 import json
 import math
 import os
@@ -16,6 +17,8 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
+
+from classifier.files import write_whole
 
 SPLITS = ("train", "val", "test")
 
@@ -174,8 +177,9 @@ class RunRecord(Callback):
         """Write what is known before the first epoch; a resumed run keeps its earlier epochs."""
         if self.folder is None or not trainer.is_global_zero:
             return
-        file = self.folder / "results.json"
-        earlier = json.loads(file.read_text())["epochs"] if file.is_file() else []
+        earlier = []
+        with contextlib.suppress(OSError, ValueError, KeyError):  # there is none, or it is damaged
+            earlier = json.loads((self.folder / "results.json").read_text())["epochs"]
         self.results = {
             "model": type(pl_module).__name__,
             "data": type(trainer.datamodule).__name__ if trainer.datamodule else None,
@@ -221,9 +225,8 @@ class RunRecord(Callback):
             self.results["mistakes/test"] = describe_mistakes(module)
         self.results["epochs"].append(record)
         self.epoch_started = None
-        unfinished = self.folder / "results.json.part"
-        unfinished.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
-        unfinished.replace(self.folder / "results.json")
+        with write_whole(self.folder / "results.json") as unfinished:
+            unfinished.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
 
     @staticmethod
     def write_layout(writer: Any, module: L.LightningModule) -> None:

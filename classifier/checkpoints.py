@@ -4,7 +4,6 @@ import contextlib
 import io
 import itertools
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from classifier.base import ImageClassifier
 from classifier.data import ImageDataModule
-from classifier.errors import SettingError, UserError
+from classifier.errors import SettingError, UserError, require
+from classifier.files import write_whole
 
 # What the network takes from the data, and is no option of its own.
 LINKED = ("image_shape", "num_classes")
@@ -55,19 +55,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        unfinished = path.with_name(f"{path.name}.part")
         try:
-            with unfinished.open("wb") as file:
+            with write_whole(path) as unfinished, unfinished.open("wb") as file:
+                content = io.BytesIO()  # PyTorch reports a full disk as its own error
+                torch.save(checkpoint, content)
                 file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
         except OSError as error:
             raise UserError(f"cannot save {path}: {error.strerror}; the checkpoint before is kept") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def claim_run(logs: Path) -> str:
@@ -131,10 +125,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["classes"]["model"], checkpoint["hyper_parameters"], checkpoint["state_dict"]
+        checkpoint["classes"]["model"], checkpoint["epoch"] + 1
+        parts = [checkpoint[key] for key in ("classes", "hyper_parameters", "state_dict")]
+        tables = all(isinstance(part, dict) for part in (*parts, checkpoint.get("datamodule_hyper_parameters", {})))
+        require(tables and all(isinstance(name, str) for name in parts[0].values()), "its settings are no tables")
+        require(all(isinstance(value, torch.Tensor) for value in parts[2].values()), "its weights are no tensors")
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason[0]}") from error
+        reason = next((line for line in str(error).splitlines() if " " in line), type(error).__name__)
+        raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason}") from error
     return checkpoint
 
 
@@ -173,8 +171,16 @@ def find_class(checkpoint: dict[str, Any], key: str) -> type:
 
 
 def load_model(checkpoint: dict[str, Any]) -> ImageClassifier:
-    """Return the network of a checkpoint with its weights; no data are needed."""
-    model = find_class(checkpoint, "model")(**checkpoint["hyper_parameters"])
+    """Return the network of a checkpoint with its weights; no data are needed.
+
+    Raises:
+        UserError: When its class is not known, or settings or weights do not fit it.
+    """
+    model_class = find_class(checkpoint, "model")
+    try:
+        model = model_class(**checkpoint["hyper_parameters"])
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the settings in the checkpoint do not fit {model_class.__name__}: {error}") from error
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     return model

@@ -52,7 +52,8 @@ class ClassifierCLI(LightningCLI):
         self.words = sys.argv[1:] if args is None else args
         for name in self.subcommands():
             paths = " PATH [PATH ...]" if name == "predict" else ""
-            options["parser_kwargs"][name] = {"usage": f"python -m classifier {name} [options]{paths}"}
+            usage = f"python -m classifier {name} [options]{paths}"
+            options["parser_kwargs"][name] = {"usage": usage, "description": COMMANDS[name]}
         super().__init__(*classes, args=args, **options)
 
     def subcommands(self) -> dict[str, set[str]]:
@@ -60,6 +61,12 @@ class ClassifierCLI(LightningCLI):
         asked = self.words[:1] if set(self.words[:1]) & set(COMMANDS) else COMMANDS  # each parser takes 0.1 s to make
         skipped = {"ckpt_path", "weights_only", "verbose"}
         return {name: LightningCLI.subcommands().get(name, set()) | skipped for name in asked}
+
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        """Add the subcommands, described by what they do here."""
+        super()._add_subcommands(parser, **kwargs)
+        for action in parser._subcommands_action._choices_actions:
+            action.help = COMMANDS[action.dest]
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         """Return a subcommand's parser; predict and export take network and data from the checkpoint."""
@@ -103,11 +110,10 @@ class ClassifierCLI(LightningCLI):
         )
         parser.add_argument(
             "--allow_import",
-            nargs="+",
-            type=str,
+            action="append",
             default=[],
             metavar="PACKAGE",
-            help="Packages of yours that settings and checkpoints may name classes of; others are never imported.",
+            help="Package of yours that files and checkpoints may name classes of; others are never imported.",
         )
         for action in parser._actions:
             if action.dest == "config":
@@ -146,11 +152,16 @@ class ClassifierCLI(LightningCLI):
                 raise SettingError(f"{settings.model.class_path} takes no {name}: pass **options on to ImageClassifier")
             if settings.model.init_args[name] != defaults[name]:
                 raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
-        epochs = settings.trainer.max_epochs
+        trainer = settings.trainer
+        if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
+            trainer.max_epochs = 30  # the first tutorial's
+        epochs = trainer.max_epochs
         require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no end, not {epochs}")
         if 0 < (epochs or 0) <= done:
             run = self.command_line.resumed_run
-            raise SettingError(f"{run} has done {done} of {epochs} epochs: to go on, give --trainer.max_epochs")
+            raise SettingError(
+                f"{run} has done {done} of {epochs} epochs: to go on, give --trainer.max_epochs above {done}"
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, as far as they are not switched off."""
@@ -196,17 +207,20 @@ class ClassifierCLI(LightningCLI):
 
     def makes_run(self) -> bool:
         """Return whether this command trains and logs where runs usually go."""
-        return self.subcommand == "fit" and self.config_init["fit"].trainer.logger in (None, True)
+        settings = self.config_init[self.subcommand].trainer
+        return self.subcommand == "fit" and settings.logger in (None, True) and not settings.fast_dev_run
 
     def make_logger(self) -> TensorBoardLogger:
         """Return the logger of a new run in a folder of its own, or of the resumed one."""
-        root, resumed = self.config_init["fit"].trainer.default_root_dir or ".", self.command_line.resumed_run
-        version = resumed.name if resumed else None
-        if version is None and rank_zero_only.rank == 0:
-            version = claim_run(Path(root, LOGS))
-        # TensorBoard drops what a resumed run had logged after the epoch it goes on from.
-        purge_step = self.command_line.resumed_epochs + 1 if resumed else None
-        return TensorBoardLogger(root, name=LOGS, version=version, default_hp_metric=False, purge_step=purge_step)
+        options = {"name": LOGS, "default_hp_metric": False}
+        if run := self.command_line.resumed_run:
+            # TensorBoard drops what the run had logged after the epoch it goes on from.
+            purge_step = self.command_line.resumed_epochs + 1
+            return TensorBoardLogger(run.parent.parent, version=run.name, purge_step=purge_step, **options)
+        root = self.config_init["fit"].trainer.default_root_dir or "."
+        return TensorBoardLogger(
+            root, version=claim_run(Path(root, LOGS)) if rank_zero_only.rank == 0 else None, **options
+        )
 
     def fit(self, **parts: Any) -> None:
         """Train, from the checkpoint on if there is one; a run that stops says how to go on."""
@@ -222,8 +236,9 @@ class ClassifierCLI(LightningCLI):
         if self.makes_run() and self.trainer.loggers:
             run = Path(os.path.relpath(self.trainer.loggers[0].log_dir))
             saved = (run / "checkpoints" / "last.ckpt").is_file()
-            advice = f"go on: python -m classifier fit --ckpt_path {run}" if saved else "no epoch is saved yet"
-            print(f"\nstopped; {advice}", flush=True)
+            packages = {type(part).__module__.split(".")[0] for part in (self.model, self.datamodule)} - {"classifier"}
+            words = ["python -m classifier fit --ckpt_path", str(run), *(f"--allow_import {name}" for name in packages)]
+            print(f"\nstopped; {'go on: ' + ' '.join(words) if saved else 'no epoch is saved yet'}", flush=True)
 
     def validate(self, **parts: Any) -> None:
         """Score the validation images."""
@@ -251,8 +266,13 @@ class ClassifierCLI(LightningCLI):
 
     def run_trainer(self, method: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Call a method of the Trainer, once the files of the data are there; of a checkpoint only data are read."""
-        self.datamodule.prepare_data()  # before further processes are started, which could not say what is missing
+        if self.trainer.local_rank == 0:
+            # Before further processes are started, which could not say what is missing.
+            self.datamodule.prepare_data()
         if self.makes_run():
+            if self.command_line.ckpt_path:
+                # One that does not fit is refused before the run it belongs to is written to.
+                self.model.on_load_checkpoint(load_checkpoint(self.command_line.ckpt_path))
             self.trainer.logger = self.make_logger()
         try:
             method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)

@@ -132,7 +132,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         dataset = self.datasets[split]
         replicas, rank = 1, 0
         if self.trainer is not None:
-            # No transfer a batch: the images lie where the network is. All data sets here are below 200 MB.
+            # No transfer a batch: the images lie where the network is. They take little memory.
             device = self.trainer.strategy.root_device
             dataset.move_to(device)
             replicas, rank = self.trainer.world_size, self.trainer.global_rank

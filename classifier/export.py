@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from classifier.base import ImageClassifier
 from classifier.checkpoints import find_class
 from classifier.errors import UserError, require
+from classifier.files import write_whole
 
 NUM_IMAGES = 1000  # that an exported file is tried on
 PACKAGES = {".pth": (), ".pt2": (), ".onnx": ("onnx", "onnxscript", "onnxruntime")}
@@ -65,7 +66,7 @@ def check_output(output: str) -> Path:
         ValueError: When its name has another ending, when packages are missing, or it cannot be written.
     """
     path = Path(output)
-    require(path.suffix in PACKAGES, f"--output {output}: the name of the file ends in {', '.join(PACKAGES)}")
+    require(path.suffix in PACKAGES, f"--output {output}: the name of the file must end in {', '.join(PACKAGES)}")
     if missing := [name for name in PACKAGES[path.suffix] if find_spec(name) is None]:
         raise UserError(f'--output {output} needs {", ".join(missing)}: pip install -e ".[onnx]"')
     if path.is_dir() or not os.access(path.parent, os.W_OK):
@@ -99,13 +100,12 @@ def write(module: ImageClassifier, path: Path) -> Callable[[Tensor], Tensor]:
 def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> float:
     """Write a network to a file by its ending, and return the largest difference of its logits from the module's.
 
-    Class names are in the file as JSON: in `.pt2` in the extra file "class_names", in `.onnx` in the metadata.
-
     Args:
         module: The network; it stays as it is, in training or not.
         output: File to write. NAME.pth: the plain network's state_dict, for images normalised as in training.
             NAME.pt2: torch.export, takes images (N, C, H, W), uint8 or float32 in [0, 1]. NAME.onnx: takes
-            `images` (N, C, H, W), uint8, gives `logits`. N is any number.
+            `images` (N, C, H, W), uint8, gives `logits`. N is any number. Class names are there as JSON: in the extra
+            file "class_names" of .pt2 and the metadata of .onnx.
         images: Images (N, C, H, W), uint8, that the file is tried on before it gets its name.
 
     Raises:
@@ -113,26 +113,23 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
             of logits above 10 by more than 1e-5 of the largest.
     """
     path = check_output(output)
-    unfinished = path.with_stem(f"{path.stem}.part")
     training = [layer for layer in module.modules() if layer.training]
     module.eval()
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with write_whole(path) as unfinished, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             run = write(module, unfinished)
             pairs = [(module(batch.to(module.device)).cpu(), run(batch)) for batch in images.split(250)]
-        expected, logits = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-        difference = (logits - expected).abs().max().item()
-        different = int((logits.argmax(1) != expected.argmax(1)).sum())
-        # Beyond logits of 10, float32 itself no longer holds 1e-4 through many layers.
-        if different or not difference <= max(1e-4, 1e-5 * expected.abs().max().item()):
-            counts = f"in the class of {different} of {len(images):,} images, in the logits by {difference:.1e}"
-            raise UserError(f"--output {output} is not written, as it differs from the network {counts}")
-        unfinished.replace(path)
+            expected, logits = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+            difference = (logits - expected).abs().max().item()
+            different = int((logits.argmax(1) != expected.argmax(1)).sum())
+            # Beyond logits of 10, float32 itself no longer holds 1e-4 through many layers.
+            if different or not difference <= max(1e-4, 1e-5 * expected.abs().max().item()):
+                counts = f"in the class of {different} of {len(images):,} images, in the logits by {difference:.1e}"
+                raise UserError(f"--output {output} is not written, as it differs from the network {counts}")
     except (OSError, RuntimeError) as error:
         raise UserError(f"--output {output} cannot be written: {str(error).strip().splitlines()[0]}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
         for layer in training:
             layer.training = True
     return difference

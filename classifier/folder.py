@@ -15,7 +15,8 @@ from torch import Tensor
 
 from classifier.data import ImageDataModule
 from classifier.errors import UserError, require
-from classifier.images import ImageFiles, check_image, find_images
+from classifier.files import write_whole
+from classifier.images import ImageFiles, find_images
 from classifier.loading import Batch
 
 
@@ -43,7 +44,7 @@ class ImageFolder(ImageDataModule):
         channels: 3 for RGB, 1 for grey.
         test_share: Share of every class that is for testing, if there are no folders for it; above 0 and below 1.
         cache: Megabytes (10^6 bytes) that the images may take in memory. If they take more, they are decoded anew in
-            every epoch, and only their beginnings are checked before training starts.
+            every epoch.
         batch_size: Images a training step, on each device; above 0.
         **options: Further arguments of ImageDataModule.
 
@@ -77,7 +78,10 @@ class ImageFolder(ImageDataModule):
         if self.split_by_folder:
             tested = list_folders(Path(root, "test"))
             if not tested:
-                raise UserError(f"{root} has train/ with class folders, but no test/ with class folders")
+                raise UserError(
+                    f"{root} has train/ with class folders, but no test/ with class folders: add it, or have a "
+                    f"share of the images tested by --data.root {Path(root, 'train')}"
+                )
             if unknown := sorted(set(tested) - set(self.class_names)):
                 raise UserError(f"{root}: test/ has classes that train/ has not: {', '.join(unknown)}")
         self.images: Tensor | ImageFiles | None = None
@@ -110,12 +114,16 @@ class ImageFolder(ImageDataModule):
             train, test, train_labels, test_labels = parts
         self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
         files = ImageFiles(train + test, self.image_shape)
-        if math.prod(files.shape) <= self.hparams.cache * 10**6:
-            self.images = self.load(files)
-        else:
-            for _ in ImageFiles(files.paths, self.image_shape, read=check_image).go_through("checking"):
-                pass
-            self.images = files
+        self.images = self.load(files) if math.prod(files.shape) <= self.hparams.cache * 10**6 else self.check(files)
+
+    def name_cache(self, files: ImageFiles) -> Path:
+        """Return the file in the cache on disk that stands for these files as they are now."""
+        known = [1, files.image_shape]  # the version of this format
+        for path in files.paths:
+            status = Path(path).stat()
+            known.append((os.path.relpath(path, self.hparams.root), status.st_size, status.st_mtime_ns))
+        digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()
+        return Path(self.hparams.root, ".cache", f"{files.image_shape[0]}x{files.image_shape[1]}-{digest[:32]}.npy")
 
     def load(self, files: ImageFiles) -> Tensor:
         """Return the decoded images (N, C, H, W), from the cache on disk if it holds them.
@@ -123,13 +131,7 @@ class ImageFolder(ImageDataModule):
         Raises:
             UserError: When files are broken.
         """
-        known = [1, files.image_shape]  # the version of this format
-        for path in files.paths:
-            status = Path(path).stat()
-            known.append((os.path.relpath(path, self.hparams.root), status.st_size, status.st_mtime_ns))
-        digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()
-        kind = f"{files.image_shape[0]}x{files.image_shape[1]}"
-        cached = Path(self.hparams.root, ".cache", f"{kind}-{digest[:32]}.npy")
+        cached = self.name_cache(files)
         with contextlib.suppress(OSError, ValueError, EOFError):
             array = np.load(cached, allow_pickle=False)
             if array.shape == files.shape and array.dtype == np.uint8:
@@ -137,18 +139,28 @@ class ImageFolder(ImageDataModule):
         images = torch.empty(files.shape, dtype=torch.uint8)
         for decoded, indices in files.go_through("decoding"):
             images[indices] = decoded
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # without a cache, the next start decodes again
             cached.parent.mkdir(exist_ok=True)
-            unfinished = cached.with_suffix(f".{os.getpid()}.part")
-            try:
-                with unfinished.open("wb") as file:
-                    np.save(file, images.numpy())
-                for older in cached.parent.glob(f"{kind}-*.npy"):
-                    older.unlink()
-                unfinished.replace(cached)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            with write_whole(cached) as unfinished:
+                np.save(unfinished, images.numpy())
+            for older in set(cached.parent.glob(f"{cached.name.split('-')[0]}-*.npy")) - {cached}:
+                older.unlink()
         return images
+
+    def check(self, files: ImageFiles) -> ImageFiles:
+        """Return the files, each of which could be decoded; the cache on disk remembers that.
+
+        Raises:
+            UserError: When files are broken.
+        """
+        checked = self.name_cache(files).with_suffix(".checked")
+        if not checked.is_file():
+            for _ in files.go_through("checking"):
+                pass
+            with contextlib.suppress(OSError):
+                checked.parent.mkdir(exist_ok=True)
+                checked.touch()
+        return files
 
     def read(self, train: bool) -> Batch:
         """Return images (N, C, H, W), in memory or in files, and labels (N,)."""

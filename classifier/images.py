@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,6 @@ def read_image(path: str | os.PathLike[str], image_shape: tuple[int, int, int]) 
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         ImageOps.exif_transpose(image, in_place=True)
         return fit(convert(image, "L" if channels == 1 else "RGB"), height, width)
-
-
-def check_image(path: str | os.PathLike[str], *_: Any) -> Tensor:
-    """Return nothing (0,), but raise an ImageError for what does not begin as an image, or a PNG with wrong sums."""
-    with open_image(path) as image:
-        image.verify()
-    return torch.empty(0)
 
 
 @contextlib.contextmanager
@@ -143,18 +136,12 @@ class ImageFiles(Dataset):
     Args:
         paths: The files.
         image_shape: Channels (1 or 3), height and width that all images get.
-        read: `read_image`, or `check_image` to get no images but the problems.
     """
 
     dtype = torch.uint8
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        image_shape: tuple[int, int, int],
-        read: Callable[[str, tuple[int, int, int]], Tensor] | None = None,
-    ) -> None:
-        self.paths, self.image_shape, self.read = paths, image_shape, read or read_image
+    def __init__(self, paths: Sequence[str], image_shape: tuple[int, int, int]) -> None:
+        self.paths, self.image_shape = paths, image_shape
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -170,14 +157,14 @@ class ImageFiles(Dataset):
         if isinstance(index, Tensor):
             return ImageFiles([self.paths[i] for i in index.tolist()], self.image_shape)
         indices = torch.arange(len(self))[index]
-        return self.index_select(0, indices) if indices.ndim else self.read(self.paths[index], self.image_shape)
+        return self.index_select(0, indices) if indices.ndim else read_image(self.paths[index], self.image_shape)
 
     def __getitems__(self, indices: list[int]) -> tuple[Any, ...]:
         """Return the images (N, C, H, W) that can be read, their indices, and a sentence for each of the others."""
         images, read, problems = [], [], []
         for index in indices:
             try:
-                images.append(self.read(self.paths[index], self.image_shape))
+                images.append(read_image(self.paths[index], self.image_shape))
                 read.append(index)
             except ImageError as error:
                 problems.append(str(error))

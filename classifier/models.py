@@ -136,7 +136,7 @@ class TorchVision(ImageClassifier):
         name, (channels, height, width) = self.hparams.name, self.hparams.image_shape
         names = torchvision.models.list_models(module=torchvision.models)
         close = difflib.get_close_matches(name, names) or names
-        require(name in names, f"torchvision has no network {name}: take {', '.join(close)}")
+        require(name in names, f"torchvision has no network {name}; did you mean {', '.join(close)}?")
         network_class = inspect.signature(torchvision.models.get_model_builder(name)).return_annotation
         options = {"aux_logits": False, "init_weights": True, "image_size": height, "input_size": (height, width)}
         options = {key: options[key] for key in options.keys() & inspect.signature(network_class).parameters}

@@ -34,7 +34,7 @@ def shorten(message: str) -> str:
     elif base and re.search("dot import path|abstract|not a subclass|Import path", message):
         names = sorted(part.__name__ for part in list_subclasses(base) if not inspect.isabstract(part))
         reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(names)}"]
-    elif value and value[1] not in "; ".join(reasons):
+    elif value and "(" not in value[1] and value[1] not in "; ".join(reasons):
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
     text = re.sub(r"(arguments are required: )\w+\.", r"\1--", text)  # after the name of the subcommand

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from classifier.base import ImageClassifier
+from classifier.callbacks import name_classes
 from classifier.errors import UserError, require
 from classifier.images import ImageFiles, find_images
 
@@ -69,7 +70,7 @@ class PredictionTable(Callback):
             UserError: When the file cannot be written.
         """
         self.paths = trainer.predict_dataloaders.dataset.paths
-        self.class_names = [str(name) for name in pl_module.hparams.class_names or range(pl_module.hparams.num_classes)]
+        self.class_names = name_classes(pl_module)
         if self.output:
             try:
                 file = Path(self.output).open(  # noqa: SIM115 closed with the stack

@@ -2,12 +2,11 @@
 
 import os
 import threading
-from pathlib import Path
 
 import pytest
 import torch
 
-from classifier.checkpoints import AtomicCheckpointIO, claim_run, find_checkpoint, load_checkpoint
+from classifier.checkpoints import AtomicCheckpointIO, claim_run, find_checkpoint, load_checkpoint, load_model
 
 
 def test_a_saved_checkpoint_loads_and_nothing_else_is_left(tmp_path):
@@ -35,7 +34,7 @@ def test_a_checkpoint_has_its_name_only_when_it_is_complete(tmp_path, monkeypatc
     sync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: (names.extend(p.name for p in tmp_path.iterdir()), sync(file)))
     AtomicCheckpointIO().save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
-    assert names == ["last.ckpt.part"]
+    assert [name[:12] for name in names] == [".unfinished-"]
 
 
 def test_starts_at_the_same_time_get_a_folder_each(tmp_path):
@@ -63,13 +62,34 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
         load_checkpoint(path)
 
 
+GOOD = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}, "epoch": 0}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"classes": {"model": 5}}, {"hyper_parameters": [1]}, {"state_dict": {"x": 1}}, {"epoch": None}, {"classes": {}}],
+    ids=str,
+)
+def test_a_checkpoint_with_parts_of_another_kind_is_refused(tmp_path, odd):
+    torch.save({**GOOD, **odd}, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match="is not a checkpoint of classifier, or is damaged"):
+        load_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_a_network_whose_settings_or_weights_do_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"the settings in the checkpoint do not fit MLP: .*unknown"):
+        load_model({**GOOD, "hyper_parameters": {"unknown": 1}})
+    with pytest.raises(ValueError, match="the checkpoint does not fit this MLP"):
+        load_model(GOOD)
+
+
 def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
     class Malicious:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "owned"),)
 
     path = tmp_path / "last.ckpt"
-    torch.save({"classes": {"model": "MLP"}, "hyper_parameters": Malicious(), "state_dict": {}}, path)
+    torch.save({**GOOD, "hyper_parameters": Malicious()}, path)
     with pytest.raises(ValueError, match="is not a checkpoint of classifier, or is damaged"):
         load_checkpoint(path)
     assert not (tmp_path / "owned").exists()
@@ -77,6 +97,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
 
 def test_a_run_that_left_no_checkpoint_is_not_the_newest(tmp_path):
     AtomicCheckpointIO().save_checkpoint({}, tmp_path / "version_0" / "checkpoints" / "last.ckpt")
-    (tmp_path / "version_1" / "checkpoints").mkdir(parents=True)
-    Path(tmp_path, "version_1", "checkpoints", "last.ckpt.part").write_bytes(b"unfinished")
+    killed = tmp_path / "version_1" / "checkpoints" / ".unfinished-1"
+    killed.mkdir(parents=True)
+    (killed / "last.ckpt").write_bytes(b"half a checkpoint")
     assert find_checkpoint("last", tmp_path) == tmp_path / "version_0" / "checkpoints" / "last.ckpt"

@@ -184,7 +184,7 @@ def test_a_finished_run_is_not_resumed_without_more_epochs(run, fail):
     run(*DIGITS)
     config = Path("lightning_logs/version_0/config.yaml").read_text()
     status, line = fail("fit", "--ckpt_path", "last")
-    assert (status, "has done 2 of 2 epochs: to go on, give --trainer.max_epochs" in line) == (2, True), line
+    assert (status, "has done 2 of 2 epochs: to go on, give --trainer.max_epochs above 2" in line) == (2, True), line
     assert Path("lightning_logs/version_0/config.yaml").read_text() == config
 
 
@@ -262,6 +262,41 @@ def test_runs_go_where_default_root_dir_says(run):
     assert "runs/lightning_logs" in run("test", "--ckpt_path", "last", "--trainer.default_root_dir", "runs")
 
 
+def test_a_run_goes_on_in_its_folder_wherever_that_is_with_its_own_settings(run):
+    run(*DIGITS, "--trainer.default_root_dir", "runs", "--trainer.limit_train_batches", "5")
+    run("fit", "--pictures=false", "--ckpt_path", "runs/lightning_logs/version_0", "--trainer.max_epochs", "3")
+    assert [path.name for path in Path("runs/lightning_logs").iterdir()] == ["version_0"]
+    assert not Path("lightning_logs").exists()
+    epochs = json.loads(Path("runs/lightning_logs/version_0/results.json").read_text())["epochs"]
+    assert [epoch["images_scored"]["train"] for epoch in epochs] == [320, 320, 320]
+
+
+def test_a_resumption_that_is_refused_leaves_the_run_as_it_is(run, fail):
+    run(*DIGITS)
+    before = {path: path.read_bytes() for path in Path("lightning_logs").rglob("*") if path.is_file()}
+    options = ("--model.hidden_sizes=[32]", "--trainer.max_epochs", "4")
+    assert "does not fit this MLP" in fail("fit", "--ckpt_path", "last", *options)[1]
+    assert {path: path.read_bytes() for path in Path("lightning_logs").rglob("*") if path.is_file()} == before
+
+
+def test_a_resumed_run_whose_results_are_damaged_records_what_comes_after(run):
+    run(*DIGITS)
+    Path("lightning_logs/version_0/results.json").write_text("{")
+    run("fit", "--pictures=false", "--ckpt_path", "last", "--trainer.max_epochs", "3")
+    assert [epoch["epoch"] for epoch in read_results("version_0")["epochs"]] == [3]
+
+
+def test_a_limit_in_a_file_is_not_cut_short_by_a_number_of_epochs(run):
+    Path("steps.yaml").write_text("model: MLP\ndata: Digits\ntrainer:\n  max_steps: 713\n")  # 31 epochs of 23 steps
+    printed = run("fit", "--config", "steps.yaml", "--pictures=false")
+    assert [line for line in printed.splitlines() if line.startswith("epoch 31  ")]
+
+
+def test_a_trial_run_leaves_nothing(run):
+    run(*DIGITS, "--trainer.fast_dev_run", "true")
+    assert not list(Path().iterdir())
+
+
 def test_threads_are_what_is_asked_for(run):
     run(*DIGITS, "--threads", "2")
     assert torch.get_num_threads() == 2
@@ -331,14 +366,9 @@ def test_what_is_wrong_is_said_in_one_line(fail, monkeypatch, arguments, status,
     monkeypatch.syspath_prepend(".")
     torch.save({"weight": torch.zeros(2)}, "plain.ckpt")
     Path("resumed.yaml").write_text("model: MLP\ndata: Digits\nckpt_path: last\n")
-    foreign = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}}
+    foreign = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}, "epoch": 0}
     torch.save(foreign, "foreign.ckpt")
-    stranger = {
-        "classes": {"model": "os.system", "data": "classifier.Digits"},
-        "hyper_parameters": {},
-        "state_dict": {},
-    }
-    torch.save(stranger, "stranger.ckpt")
+    torch.save({**foreign, "classes": {"model": "os.system", "data": "classifier.Digits"}}, "stranger.ckpt")
     code, line = fail(*arguments.split())
     assert (code, message in line) == (status, True), line
 
@@ -372,8 +402,8 @@ class Mine(Digits):
 def test_a_class_that_a_file_names_is_imported_only_if_the_command_line_allows_it(start):
     Path("mine.py").write_text(MINE)
     Path("mine.yaml").write_text("model: MLP\ndata:\n  class_path: mine.Mine\n")
-    stored = {"classes": {"model": "classifier.MLP", "data": "mine.Mine"}, "hyper_parameters": {}, "state_dict": {}}
-    torch.save(stored, "evil.ckpt")
+    stored = {"hyper_parameters": {}, "state_dict": {}, "epoch": 0}
+    torch.save({**stored, "classes": {"model": "classifier.MLP", "data": "mine.Mine"}}, "evil.ckpt")
 
     def finish(*args):
         process = start(*args)  # each in a process of its own, in which nothing was allowed or imported before

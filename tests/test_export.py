@@ -85,7 +85,7 @@ def test_export_without_the_files_of_the_data_is_tried_on_random_images_and_down
 @pytest.mark.parametrize(
     ("output", "status", "message"),
     [
-        ("model.h5", 2, "--output model.h5: the name of the file ends in .pth, .pt2, .onnx"),
+        ("model.h5", 2, "--output model.h5: the name of the file must end in .pth, .pt2, .onnx"),
         ("nowhere/model.pt2", 1, "--output nowhere/model.pt2: no file can be written there"),
         ("folder.pt2", 1, "--output folder.pt2: no file can be written there"),
         ("model.onnx", 1, '--output model.onnx needs onnx, onnxscript, onnxruntime: pip install -e ".[onnx]"'),
@@ -94,7 +94,7 @@ def test_export_without_the_files_of_the_data_is_tried_on_random_images_and_down
 def test_an_output_that_cannot_be_written_is_refused_before_anything_else(fail, monkeypatch, output, status, message):
     Path("folder.pt2").mkdir()
     monkeypatch.setattr(export, "find_spec", lambda _: None)
-    checkpoint = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}}
+    checkpoint = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}, "epoch": 0}
     torch.save(checkpoint, "last.ckpt")
     code, line = fail("export", "--ckpt_path", "last.ckpt", "--output", output)
     assert (code, message in line) == (status, True), line
