@@ -233,6 +233,20 @@ class ImageClassifier(L.LightningModule, ABC):
         """Log the figures of the test images."""
         self.log_epoch("test")
 
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, *args: Any, weights_only: bool = True, **options: Any
+    ) -> "ImageClassifier":
+        """Return the network of a checkpoint; its file is read as plain tensors and values, whatever PyTorch's default.
+
+        Args:
+            checkpoint_path: The file.
+            *args: Further arguments of Lightning's method.
+            weights_only: False runs whatever code is in the file.
+            **options: Further arguments of Lightning's method, and hyperparameters that win over the stored ones.
+        """
+        return super().load_from_checkpoint(checkpoint_path, *args, weights_only=weights_only, **options)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the names of the classes that rebuild this network and its data, and how its images are lit."""
         data = self.trainer.datamodule

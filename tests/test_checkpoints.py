@@ -1,11 +1,13 @@
 """Files of checkpoints and folders of runs."""
 
 import os
+import pickle
 import threading
 
 import pytest
 import torch
 
+from classifier import MLP
 from classifier.checkpoints import AtomicCheckpointIO, claim_run, find_checkpoint, load_checkpoint, load_model
 
 
@@ -83,7 +85,7 @@ def test_a_network_whose_settings_or_weights_do_not_fit_is_refused():
         load_model(GOOD)
 
 
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path, monkeypatch):
     class Malicious:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "owned"),)
@@ -92,6 +94,9 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
     torch.save({**GOOD, "hyper_parameters": Malicious()}, path)
     with pytest.raises(ValueError, match="is not a checkpoint of classifier, or is damaged"):
         load_checkpoint(path)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # what PyTorch then does unless it is told otherwise
+    with pytest.raises(pickle.UnpicklingError):
+        MLP.load_from_checkpoint(path)
     assert not (tmp_path / "owned").exists()
 
 
