@@ -4,6 +4,8 @@ import contextlib
 import io
 import itertools
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,29 @@ def claim_run(logs: Path) -> str:
         raise UserError(
             f"no run can be made in {logs}: {error.strerror}; --trainer.default_root_dir names another place"
         ) from error
+
+
+@contextlib.contextmanager
+def hold_run(folder: Path) -> Iterator[None]:
+    """Keep other starts from writing to a run's folder, until the end or the death of this process.
+
+    Raises:
+        UserError: When another process holds it.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder} is being written by another process: stop that one, or wait for it") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def find_checkpoint(name: str, logs: Path) -> Path:

@@ -25,7 +25,15 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from classifier.arguments import COMMANDS, FROM_CHECKPOINT, LOGS, RECIPES, CommandLine, complete
 from classifier.callbacks import EpochLines, RunRecord
-from classifier.checkpoints import LINKED, AtomicCheckpointIO, RunCheckpoint, claim_run, load_checkpoint, load_model
+from classifier.checkpoints import (
+    LINKED,
+    AtomicCheckpointIO,
+    RunCheckpoint,
+    claim_run,
+    hold_run,
+    load_checkpoint,
+    load_model,
+)
 from classifier.errors import SettingError, require
 from classifier.export import check_output, export_classifier, read_test_images
 from classifier.pictures import Pictures
@@ -223,17 +231,13 @@ class ClassifierCLI(LightningCLI):
         )
 
     def fit(self, **parts: Any) -> None:
-        """Train, from the checkpoint on if there is one; a run that stops says how to go on."""
-        try:
-            self.run_trainer(self.trainer.fit, parts)
-        except BaseException:
-            self.explain_how_to_go_on()
-            raise
+        """Train, from the checkpoint on if there is one."""
+        self.run_trainer(self.trainer.fit, parts)
 
     @rank_zero_only
     def explain_how_to_go_on(self) -> None:
         """Print the command that goes on from the last checkpoint of the run."""
-        if self.makes_run() and self.trainer.loggers:
+        if self.makes_run():
             run = Path(os.path.relpath(self.trainer.loggers[0].log_dir))
             saved = (run / "checkpoints" / "last.ckpt").is_file()
             packages = {type(part).__module__.split(".")[0] for part in (self.model, self.datamodule)} - {"classifier"}
@@ -274,12 +278,15 @@ class ClassifierCLI(LightningCLI):
                 # One that does not fit is refused before the run it belongs to is written to.
                 self.model.on_load_checkpoint(load_checkpoint(self.command_line.ckpt_path))
             self.trainer.logger = self.make_logger()
-        try:
-            method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)
-        except BaseException:
-            if self.trainer.strategy.launcher is not None:
-                self.trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
-            raise
+        holds = self.makes_run() and rank_zero_only.rank == 0
+        with hold_run(Path(self.trainer.logger.log_dir)) if holds else contextlib.nullcontext():
+            try:
+                method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)
+            except BaseException:
+                if self.trainer.strategy.launcher is not None:
+                    self.trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
+                self.explain_how_to_go_on()
+                raise
 
 
 def silence_lightning() -> None:

@@ -41,6 +41,14 @@ def test_a_stopped_run_says_how_to_go_on_and_does(start, run, number, status):
     assert f"epoch {done + 1}/{done + 1}" in printed
 
 
+def test_a_run_that_is_being_trained_is_not_resumed_by_another_start(start, fail, capsys):
+    start(*ENDLESS)
+    wait_for(lambda: OUT.exists() and "epoch 2/" in OUT.read_text())
+    status, line = fail("fit", "--ckpt_path", "last", "--trainer.max_epochs", "200000")
+    assert "go on" not in capsys.readouterr().out
+    assert (status, "version_0 is being written by another process" in line) == (1, True), line
+
+
 def test_sigterm_stops_two_processes_and_leaves_none(start):
     process = start(*ENDLESS, *TWO_PROCESSES)
     wait_for(lambda: OUT.exists() and "epoch 2/" in OUT.read_text())
