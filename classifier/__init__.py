@@ -1,5 +1,7 @@
 """Image classification with PyTorch Lightning: two classic tutorials as reliable software."""
 
+from classifier.airbench import Airbench
+from classifier.averaging import Lookahead
 from classifier.base import ImageClassifier
 from classifier.callbacks import EpochLines, RunRecord
 from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
@@ -12,12 +14,14 @@ __all__ = [
     "CIFAR10",
     "CNN",
     "MLP",
+    "Airbench",
     "Digits",
     "EpochLines",
     "FashionMNIST",
     "ImageClassifier",
     "ImageDataModule",
     "ImageFolder",
+    "Lookahead",
     "Pictures",
     "RunRecord",
     "TorchVision",

@@ -4,13 +4,18 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
+from classifier.augmentation import pad_reflected
+from classifier.averaging import Lookahead
 from classifier.data import make_plain
 from classifier.errors import SettingError, UserError, require
 from classifier.loading import Batch
@@ -29,6 +34,20 @@ class ImageClassifier(L.LightningModule, ABC):
         lr: Learning rate of SGD, above 0.
         momentum: Momentum of SGD, from 0 to below 1.
         weight_decay: L2 penalty of SGD, at least 0.
+        nesterov: Whether the momentum is Nesterov's; needs a momentum above 0.
+        label_smoothing: Share of a label that is spread over all classes in the loss of training, from 0 to below 1.
+        lr_schedule: What the learning rate does, step by step, after the warm-up: stay constant, or fall along a line
+            or a cosine until the last step.
+        lr_warmup: Share of all steps in which the learning rate rises along a line, from 0 to below 1.
+        lr_start: Share of the learning rate at which the warm-up starts.
+        lr_end: Share of the learning rate that linear and cosine end at.
+        ema_decay: Share of the old average in a moving average of the weights, kept after every step and used for
+            scoring and in checkpoints, from 0 (none) to below 1.
+        lookahead: After how many steps the weights go back to a moving average of theirs; 0 for never.
+        tta: Test-time augmentation: score and predict on an image alone (none), also on its mirror image (mirror), or
+            on both, and both moved by a pixel up and left, down and right (mirror_and_shift).
+        channels_last: Whether images and weights of convolutions lie in memory channels last, which is faster with
+            many channels.
         mean: What is subtracted from pixels in [0, 1], one number a channel or one for all.
         std: What pixels are divided by afterwards, one number a channel or one for all.
         class_names: Names of the classes in the order of their labels.
@@ -44,6 +63,16 @@ class ImageClassifier(L.LightningModule, ABC):
         lr: float = 0.01,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        nesterov: bool = False,
+        label_smoothing: float = 0.0,
+        lr_schedule: Literal["constant", "linear", "cosine"] = "constant",
+        lr_warmup: float = 0.0,
+        lr_start: float = 0.0,
+        lr_end: float = 0.0,
+        ema_decay: float = 0.0,
+        lookahead: int = 0,
+        tta: Literal["none", "mirror", "mirror_and_shift"] = "none",
+        channels_last: bool = False,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
         class_names: tuple[str, ...] | None = None,
@@ -59,7 +88,18 @@ class ImageClassifier(L.LightningModule, ABC):
         require(lr > 0, f"lr must be above 0, not {lr}")
         require(0 <= momentum < 1, f"momentum must be from 0 to below 1, not {momentum}")
         require(weight_decay >= 0, f"weight_decay must be at least 0, not {weight_decay}")
+        require(momentum > 0 or not nesterov, "nesterov needs a momentum above 0")
+        require(lr_schedule in ("constant", "linear", "cosine"), f"there is no lr_schedule {lr_schedule}")
+        require(tta in ("none", "mirror", "mirror_and_shift"), f"there is no tta {tta}")
+        for name in ("label_smoothing", "lr_warmup", "ema_decay"):
+            require(0 <= self.hparams[name] < 1, f"{name} must be from 0 to below 1, not {self.hparams[name]}")
+        for name in ("lr_start", "lr_end"):
+            require(0 <= self.hparams[name] <= 1, f"{name} must be from 0 to 1, not {self.hparams[name]}")
+        require(lookahead >= 0, f"lookahead must be at least 0, not {lookahead}")
+        require(not (ema_decay and lookahead), "ema_decay and lookahead exclude each other")
         self.network = self.build_network()
+        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.network.to(memory_format=self.memory_format)
         self.train_scores, self.val_scores = Scores(num_classes), Scores(num_classes)
         self.test_scores = Scores(num_classes, num_mistakes=20)
         self.evaluated_splits = ["val"]
@@ -117,13 +157,30 @@ class ImageClassifier(L.LightningModule, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
+        return self.network(self.normalise(images))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return images (N, C, H, W), uint8 or float in [0, 1], as the network takes them."""
         scale = 255 if images.dtype == torch.uint8 else 1
-        images = images.to(self.mean.dtype)
+        images = images.to(self.mean.dtype, memory_format=self.memory_format)
         if scale != 1:
             images = images.div_(scale)  # in place, as it is a copy
         if self.normalises:
             images = (images - self.mean).div_(self.std)
-        return self.network(images)
+        return images
+
+    def infer(self, images: Tensor) -> Tensor:
+        """Return logits (N, num_classes) for images (N, C, H, W) with the test-time augmentation of `tta`.
+
+        As in "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024), the unmoved images count twice.
+        """
+        if self.hparams.tta == "none":
+            return self(images)
+        views = [images]
+        if self.hparams.tta == "mirror_and_shift":
+            padded = pad_reflected(images, 1)
+            views += [images, padded[..., :-2, :-2], padded[..., 2:, 2:]]
+        return torch.stack([self(view) + self(view.flip(-1)) for view in views]).mean(0) / 2
 
     def get_scores(self, split: str) -> Scores:
         """Return the scores of "train", "val" or "test", as of the last time that split was gone through."""
@@ -132,13 +189,13 @@ class ImageClassifier(L.LightningModule, ABC):
     def score(self, batch: Batch, split: str) -> Tensor:
         """Return the logits of a batch and keep them for the scores of `split`."""
         images, labels = batch
-        logits = self(images)
+        logits = self(images) if split == "train" else self.infer(images)
         self.get_scores(split).add(logits, labels)
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of images (N, C, H, W) and labels (N,)."""
-        return F.cross_entropy(self.score(batch, "train"), batch[1])
+        """Return the mean cross-entropy, with smoothed labels, of images (N, C, H, W) and labels (N,)."""
+        return F.cross_entropy(self.score(batch, "train"), batch[1], label_smoothing=self.hparams.label_smoothing)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score a batch of the validation or, after every epoch of training, of the test images."""
@@ -151,12 +208,42 @@ class ImageClassifier(L.LightningModule, ABC):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return probabilities (N, num_classes) for images (N, C, H, W), alone or first in a batch."""
         images = batch if isinstance(batch, Tensor) else batch[0]
-        return self(images).float().softmax(dim=1)
+        return self.infer(images).float().softmax(dim=1)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return SGD with the learning rate, momentum and weight decay of the hyperparameters."""
+    def group_parameters(self) -> list[dict[str, Any]]:
+        """Return the groups of parameters for SGD; one may have a learning rate and a weight decay of its own."""
+        return [{"params": list(self.parameters())}]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return SGD with the hyperparameters, and the schedule of its learning rate unless that is constant."""
         h = self.hparams
-        return torch.optim.SGD(self.parameters(), lr=h.lr, momentum=h.momentum, weight_decay=h.weight_decay)
+        options = {name: h[name] for name in ("lr", "momentum", "weight_decay", "nesterov")}
+        optimizers: dict[str, Any] = {"optimizer": torch.optim.SGD(self.group_parameters(), **options)}
+        if h.lr_schedule != "constant" or h.lr_warmup:
+            steps = self.trainer.estimated_stepping_batches
+            require(math.isfinite(steps), "a lr_schedule needs an end: give --trainer.max_epochs or max_steps")
+            scheduler = LambdaLR(optimizers["optimizer"], lambda step: self.scale_lr(step, int(steps)))
+            optimizers["lr_scheduler"] = {"scheduler": scheduler, "interval": "step"}
+        return optimizers
+
+    def scale_lr(self, step: int, steps: int) -> float:
+        """Return the share of the learning rate that holds in step `step`, from 0, of `steps`."""
+        h = self.hparams
+        warmup = int(h.lr_warmup * steps)
+        if step < warmup:
+            return h.lr_start + (1 - h.lr_start) * step / warmup
+        done = min((step - warmup) / (steps - warmup), 1.0)
+        left = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[h.lr_schedule]
+        return h.lr_end + (1 - h.lr_end) * left
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Return the averaging of weights that the hyperparameters ask for, while fitting."""
+        device = self.trainer.strategy.root_device
+        if self.trainer.state.fn != "fit":
+            return []
+        if self.hparams.lookahead:
+            return [Lookahead(self.hparams.lookahead, device=device)]
+        return [EMAWeightAveraging(device, decay=self.hparams.ema_decay)] if self.hparams.ema_decay else []
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
         """Forget the gradients, without the profiling of `zero_grad`: 2 % of a step of the MLP."""
@@ -177,6 +264,12 @@ class ImageClassifier(L.LightningModule, ABC):
         """Stop the clock of training, and find out which images are about to be scored."""
         self.pause_training_clock()
         self.start_evaluation(self.trainer.val_dataloaders, "val")
+
+    def on_validation_epoch_start(self) -> None:
+        """Have all processes score with the running statistics of the first, which the checkpoint holds."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                dist.broadcast(buffer, 0)
 
     def on_validation_end(self) -> None:
         """Let the clock of training run on."""
@@ -271,7 +364,14 @@ class ImageClassifier(L.LightningModule, ABC):
                 f"in the checkpoint and {own.get(name)} in the network"
             )
         stored = checkpoint["hyper_parameters"]
-        keys = [key for key in ("lr", "momentum", "weight_decay") if self.hparams[key] != stored.get(key)]
+        settings = ("lr", "momentum", "weight_decay", "nesterov")
+        changed = {key: self.hparams[key] for key in settings if self.hparams[key] != stored.get(key)}
         for state in checkpoint.get("optimizer_states", ()):
-            for group in state["param_groups"]:
-                group.update({key: self.hparams[key] for key in keys if key in group})
+            for group, own in zip(state["param_groups"], self.group_parameters(), strict=True):
+                new = {key: own.get(key, value) for key, value in changed.items()}
+                if "lr" in new and "initial_lr" in group:  # as far as its schedule had got
+                    new["initial_lr"], new["lr"] = new["lr"], new["lr"] * group["lr"] / group["initial_lr"]
+                group.update(new)
+        if "lr" in changed:
+            for state in checkpoint.get("lr_schedulers", ()):
+                state["base_lrs"] = [group.get("lr", self.hparams.lr) for group in self.group_parameters()]

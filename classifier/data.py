@@ -8,14 +8,16 @@ import socket
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
 import torchvision
+from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 from torchvision.datasets.utils import check_integrity
 
+from classifier.augmentation import cut_out, flip_images, shift_images
 from classifier.errors import UserError, require
 from classifier.loading import Batch, EvaluationSampler, ImageDataset, keep_batch
 
@@ -41,6 +43,11 @@ class ImageDataModule(L.LightningDataModule, ABC):
             the best epoch is chosen on them; the test images never choose anything.
         download: Whether missing files are downloaded.
         test_batch_size: Images scored at a time, on each device; above 0.
+        drop_last: Whether an epoch of training leaves out the last batch where it is smaller than the others.
+        flip: Which training images are mirrored left to right: none; random, half of them in every epoch anew; or
+            alternating, a random half in the first epoch, and then every image in every other epoch (Jordan, 2024).
+        shift: How many pixels a training image is moved at most, across and down; below height and width.
+        cutout: Side in pixels of a square that is cut out of every training image, and filled with `mean`; 0 for none.
 
     Raises:
         ValueError: When an argument is out of its range, or when files are missing or broken.
@@ -59,6 +66,10 @@ class ImageDataModule(L.LightningDataModule, ABC):
         val_split: int = 0,
         download: bool = True,
         test_batch_size: int = 500,
+        drop_last: bool = False,
+        flip: Literal["none", "random", "alternating"] = "none",
+        shift: int = 0,
+        cutout: int = 0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -66,6 +77,10 @@ class ImageDataModule(L.LightningDataModule, ABC):
         require(batch_size > 0, f"batch_size must be above 0, not {batch_size}")
         require(test_batch_size > 0, f"test_batch_size must be above 0, not {test_batch_size}")
         require(val_split >= 0, f"val_split must be at least 0, not {val_split}")
+        require(flip in ("none", "random", "alternating"), f"flip must be none, random or alternating, not {flip}")
+        require(shift >= 0, f"shift must be at least 0, not {shift}")
+        require(cutout >= 0, f"cutout must be at least 0, not {cutout}")
+        self.augments = flip != "none" or shift > 0 or cutout > 0
         self.datasets: dict[str, ImageDataset] = {}
 
     @property
@@ -81,14 +96,19 @@ class ImageDataModule(L.LightningDataModule, ABC):
         """Read what a stage needs; `stage` is "fit", "validate", "test" or "predict"."""
         if stage in ("fit", "validate") and "train" not in self.datasets:
             images, labels = self.read_checked(train=True)
-            held_out = self.hparams.val_split
+            held_out, shift = self.hparams.val_split, self.hparams.shift
+            require(shift < min(self.image_shape[1:]), f"shift must be below {min(self.image_shape[1:])}, not {shift}")
             require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
             if held_out:
                 order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
                 chosen, rest = order[:held_out].sort().values, order[held_out:].sort().values
                 self.datasets["val"] = ImageDataset(images[chosen], labels[chosen], "val")
                 images, labels = images[rest], labels[rest]
-            self.datasets["train"] = ImageDataset(images, labels, "train")
+            mirrored = None
+            if self.hparams.flip == "alternating":
+                generator = torch.Generator().manual_seed(int(os.getenv("PL_GLOBAL_SEED", "0")))
+                mirrored = torch.rand(len(labels), generator=generator) < 0.5
+            self.datasets["train"] = ImageDataset(images, labels, "train", mirrored)
         if stage in ("fit", "test") and "test" not in self.datasets:
             self.datasets["test"] = ImageDataset(*self.read_checked(train=False), "test")
 
@@ -150,6 +170,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
             dataset,
             batch_size=batch_size,
             sampler=sampler,
+            drop_last=split == "train" and self.hparams.drop_last,
             collate_fn=keep_batch,
             generator=generator,
             num_workers=workers,
@@ -168,8 +189,29 @@ class ImageDataModule(L.LightningDataModule, ABC):
         return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Return the batch as it is."""
-        return batch
+        """Return the batch, its images augmented if they are to train on."""
+        if not (self.augments and self.trainer is not None and self.trainer.training):
+            return batch
+        return self.augment(batch[0], self.trainer.current_epoch), batch[1]
+
+    def augment(self, images: Tensor, epoch: int) -> Tensor:
+        """Return uint8 images (N, C, H, W) mirrored, shifted and cut as the options say, one draw an image.
+
+        Args:
+            images: A batch of the training images, as the data set gives them.
+            epoch: Number of the epoch, from 0.
+        """
+        flip, shift, cutout = (self.hparams[name] for name in ("flip", "shift", "cutout"))
+        if flip == "random":
+            images = flip_images(images, torch.rand(len(images), device=images.device) < 0.5)
+        elif flip == "alternating" and epoch % 2:  # the data set itself mirrors the half of the first epoch
+            images = images.flip(-1)
+        if shift:
+            images = shift_images(images, shift)
+        if cutout:
+            fill = (torch.tensor(self.mean, device=images.device) * 255).round().to(images.dtype).view(-1, 1, 1)
+            images = cut_out(images, cutout, fill)
+        return images
 
 
 class TorchvisionDataModule(ImageDataModule):

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from classifier.augmentation import flip_images
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -16,10 +18,11 @@ class ImageDataset(Dataset):
         images: uint8 tensor (N, C, H, W), or ImageFiles in its place.
         labels: int64 tensor (N,).
         split: "train", "val" or "test", the name under which their scores are logged.
+        mirrored: bool tensor (N,) that tells which images a batch holds mirrored, or None.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, split: str) -> None:
-        self.images, self.labels, self.split = images, labels, split
+    def __init__(self, images: Tensor, labels: Tensor, split: str, mirrored: Tensor | None = None) -> None:
+        self.images, self.labels, self.split, self.mirrored = images, labels, split, mirrored
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -29,6 +32,8 @@ class ImageDataset(Dataset):
         """Move images in memory to a device; those in files are moved batch by batch."""
         if isinstance(self.images, Tensor):
             self.images, self.labels = self.images.to(device), self.labels.to(device)
+            if self.mirrored is not None:
+                self.mirrored = self.mirrored.to(device)
 
     def count_workers(self, processes: int) -> int:
         """Return how many workers each of some processes is to have: none where the images are in memory."""
@@ -43,7 +48,10 @@ class ImageDataset(Dataset):
         if PADDING in indices:
             indices = [index for index in indices if index != PADDING]
         selected = torch.tensor(indices, dtype=torch.long).to(self.labels.device, non_blocking=True)
-        return self.images.index_select(0, selected), self.labels.index_select(0, selected)
+        images = self.images.index_select(0, selected)
+        if self.mirrored is not None:
+            images = flip_images(images, self.mirrored[selected])
+        return images, self.labels.index_select(0, selected)
 
 
 PADDING = -1  # the index that EvaluationSampler deals where a process has no image left

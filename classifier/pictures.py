@@ -192,8 +192,11 @@ class Pictures(Callback):
             self.train_batches.append((images, labels))
             self.missing -= len(labels)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Predict the same test images anew, and draw what is due: here the clock of training stands still."""
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Predict the same test images anew, and draw what is due.
+
+        Here the clock of training stands still, and averaged weights are in place.
+        """
         if trainer.state.fn != "fit" or trainer.sanity_checking or not self.writers:
             return
         self.epochs_done = trainer.current_epoch + 1
@@ -202,7 +205,7 @@ class Pictures(Callback):
             # Evenly spread, as the images of a folder come class by class.
             indices = torch.linspace(0, len(self.test_images) - 1, self.num_images).long().unique()
             images, labels = self.test_images.__getitems__(indices.tolist())
-            self.predicted = images, labels, pl_module(images.to(pl_module.device)).argmax(dim=1)
+            self.predicted = images, labels, pl_module.infer(images.to(pl_module.device)).argmax(dim=1)
             if self.epochs_done % self.every == 0:
                 self.draw_predictions(pl_module)
 
