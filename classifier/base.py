@@ -89,8 +89,9 @@ class ImageClassifier(L.LightningModule, ABC):
         require(0 <= momentum < 1, f"momentum must be from 0 to below 1, not {momentum}")
         require(weight_decay >= 0, f"weight_decay must be at least 0, not {weight_decay}")
         require(momentum > 0 or not nesterov, "nesterov needs a momentum above 0")
-        require(lr_schedule in ("constant", "linear", "cosine"), f"there is no lr_schedule {lr_schedule}")
-        require(tta in ("none", "mirror", "mirror_and_shift"), f"there is no tta {tta}")
+        schedules, ttas = ("constant", "linear", "cosine"), ("none", "mirror", "mirror_and_shift")
+        require(lr_schedule in schedules, f"lr_schedule must be constant, linear or cosine, not {lr_schedule}")
+        require(tta in ttas, f"tta must be none, mirror or mirror_and_shift, not {tta}")
         for name in ("label_smoothing", "lr_warmup", "ema_decay"):
             require(0 <= self.hparams[name] < 1, f"{name} must be from 0 to below 1, not {self.hparams[name]}")
         for name in ("lr_start", "lr_end"):
