@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
@@ -16,6 +17,36 @@ from classifier.errors import SettingError, UserError
 from classifier.export import ExportTrainer
 from classifier.parser import Parser
 from classifier.signals import get_exit_status, raise_terminated
+from classifier.sweep import describe_runs
+
+
+def run_command(words: list[str]) -> ClassifierCLI:
+    """Do what the words of a command line say, and return what did it."""
+    return ClassifierCLI(
+        ImageClassifier,
+        ImageDataModule,
+        trainer_class=ExportTrainer,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        save_config_kwargs={"overwrite": True},
+        parser_class=Parser,
+        parser_kwargs={
+            "prog": "python -m classifier",
+            "description": "Train image classifiers, score what was trained, predict and export.",
+            "allow_abbrev": False,
+        },
+        # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
+        trainer_defaults={
+            "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+            "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+            "num_sanity_val_steps": 0,
+            "enable_model_summary": False,
+        },
+        args=words,
+    )
 
 
 def main(args: list[str] | None = None) -> None:
@@ -23,35 +54,18 @@ def main(args: list[str] | None = None) -> None:
 
     The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program that line comes from.
     """
+    words = sys.argv[1:] if args is None else args
     silence_lightning()
     signal.signal(signal.SIGTERM, raise_terminated)
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["classifier", "lightning", "torch"])
     try:
-        ClassifierCLI(
-            ImageClassifier,
-            ImageDataModule,
-            trainer_class=ExportTrainer,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            save_config_kwargs={"overwrite": True},
-            parser_class=Parser,
-            parser_kwargs={
-                "prog": "python -m classifier",
-                "description": "Train image classifiers, score what was trained, predict and export.",
-                "allow_abbrev": False,
-            },
-            # One device, as more would make the batches of a recipe larger, unless torchrun has started more.
-            trainer_defaults={
-                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
-                "num_sanity_val_steps": 0,
-                "enable_model_summary": False,
-            },
-            args=args,
-        )
+        cli = run_command(words)
+        if cli.seeds > 1:
+            first, runs = int(os.environ["PL_GLOBAL_SEED"]), [cli.trainer.log_dir]
+            for seed in range(first + 1, first + cli.seeds):
+                print(f"\nseed {seed}", flush=True)
+                runs.append(run_command([*words, f"--seed_everything={seed}"]).trainer.log_dir)
+            print("\n" + describe_runs([Path(os.path.relpath(run)) for run in runs]))
     except BrokenPipeError:
         # The reader of a pipe, such as head, has gone; what Python flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from jsonargparse.typing import NonNegativeInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -55,6 +55,7 @@ class ClassifierCLI(LightningCLI):
     """`fit`, `validate` and `test` for any network and any data set of the package, `predict` and `export`."""
 
     command_line = CommandLine([])
+    seeds = 1
 
     def __init__(self, *classes: type, args: list[str] | None = None, **options: Any) -> None:
         self.words = sys.argv[1:] if args is None else args
@@ -95,6 +96,13 @@ class ClassifierCLI(LightningCLI):
                 type=bool,
                 default=True,
                 help="Whether pictures of images, predictions and mistakes are drawn for TensorBoard.",
+            )
+            parser.add_argument(
+                "--seeds",
+                type=PositiveInt,
+                default=1,
+                help="Number of runs, from seed_everything on, one after the other; they end in a table with mean and "
+                "standard deviation.",
             )
         if subcommand == "predict":
             parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")
@@ -147,6 +155,13 @@ class ClassifierCLI(LightningCLI):
         if settings.ckpt_path and not self.command_line.ckpt_path:
             raise SettingError("ckpt_path belongs on the command line, not into a configuration file")
         settings.ckpt_path, settings.allow_import = None, []  # config.yaml is to start the run anew, and trusts nobody
+        if self.subcommand == "fit":
+            self.seeds, settings.seeds = settings.seeds, 1  # ... and alone
+            once = self.command_line.ckpt_path or settings.seed_everything is False or settings.trainer.fast_dev_run
+            require(
+                self.seeds == 1 or not once,
+                "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
+            )
         if settings.threads:
             torch.set_num_threads(settings.threads)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # which further processes go by
@@ -210,6 +225,11 @@ class ClassifierCLI(LightningCLI):
             started == trainer.world_size,
             f"{started} processes were started, but --trainer.devices and --trainer.num_nodes ask for "
             f"{trainer.world_size}: make them agree",
+        )
+        require(
+            self.seeds == 1 or (started == 1 and self.makes_run()),
+            "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger, or "
+            "start every run by itself, with a --seed_everything of its own",
         )
         return trainer
 
