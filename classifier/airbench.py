@@ -30,7 +30,7 @@ class Airbench(ImageClassifier):
     default 1,972,792 parameters. The recipe cifar10_fast trains it as the paper does.
 
     Args:
-        image_shape: Channels, height and width of an image in pixels; at least 9 x 9.
+        image_shape: Channels, height and width of an image in pixels; at least 17 x 17.
         widths: Channels of the three groups, each above 0.
         bias_epochs: Number of epochs in which the bias of the whitening is trained, its weights never are.
         bias_lr: Learning rate of BatchNorm's biases, in multiples of `lr`; above 0.
@@ -57,7 +57,8 @@ class Airbench(ImageClassifier):
         """Return the layers, whose whitening has random weights until images are at hand."""
         channels, *size = self.hparams.image_shape
         require(
-            min(size) >= 9, f"Airbench needs images of at least 9x9 pixels, these have {size[0]}x{size[1]}: use the MLP"
+            min(size) >= 17,
+            f"Airbench needs images of at least 17x17 pixels, these have {size[0]}x{size[1]}: use the MLP",
         )
         filters = 2 * channels * 2 * 2  # a patch has that many directions, and each of them two signs
         whiten = nn.Conv2d(channels, filters, 2)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from classifier import Airbench, Digits, export_classifier
 
 
-def make_photographs(count: int, channels: int = 3, size: int = 16) -> torch.Tensor:
+def make_photographs(count: int, channels: int = 3, size: int = 20) -> torch.Tensor:
     """Return uint8 images whose neighbouring pixels and channels are alike."""
     torch.manual_seed(0)
     coarse = torch.rand(count, channels, 4, 4) + torch.rand(count, 1, 4, 4)
@@ -19,9 +19,9 @@ def make_photographs(count: int, channels: int = 3, size: int = 16) -> torch.Ten
 
 
 class Photographs(Digits):
-    """Images of 16x16 pixels."""
+    """Images of 20x20 pixels."""
 
-    image_shape = (3, 16, 16)
+    image_shape = (3, 20, 20)
 
     def read(self, train):
         return make_photographs(40), torch.arange(40) % 10
@@ -55,7 +55,7 @@ def test_convolutions_pass_their_first_channels_on_before_training():
 
 
 def test_whitening_makes_patches_uncorrelated_with_a_variance_of_one_both_signs_of_each():
-    model, images = Airbench(image_shape=(3, 16, 16), mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3)), make_photographs(50)
+    model, images = Airbench(image_shape=(3, 20, 20), mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3)), make_photographs(50)
     model.whiten(images)
     weights = model.network.whiten.weight.double()
     outputs = F.conv2d(model.normalise(images).double(), weights).transpose(0, 1).flatten(1)
@@ -70,11 +70,11 @@ def test_whitening_makes_patches_uncorrelated_with_a_variance_of_one_both_signs_
 
 def test_training_whitens_by_the_first_training_images_and_trains_the_bias_for_some_epochs(make_trainer, monkeypatch):
     monkeypatch.setattr(Airbench, "num_images", 30)
-    model, data = Airbench(image_shape=(3, 16, 16), widths=(4, 4, 4), bias_epochs=2, momentum=0.9), Photographs()
+    model, data = Airbench(image_shape=(3, 20, 20), widths=(4, 4, 4), bias_epochs=2, momentum=0.9), Photographs()
     biases = []
     monkeypatch.setattr(Airbench, "on_train_batch_end", lambda *_: biases.append(model.network.whiten.bias.clone()))
     make_trainer(max_epochs=4).fit(model, data)
-    expected = Airbench(image_shape=(3, 16, 16), widths=(4, 4, 4))
+    expected = Airbench(image_shape=(3, 20, 20), widths=(4, 4, 4))
     expected.whiten(make_photographs(40)[:30])
     assert torch.equal(model.network.whiten.weight, expected.network.whiten.weight)
     assert [torch.equal(a, b) for a, b in pairwise(biases)] == [False, True, True]
@@ -91,7 +91,7 @@ def test_biases_of_batchnorm_learn_faster_and_decay_as_slowly_as_all_else():
     assert len(parts) == len(norms["params"]) + len(others["params"])
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 48), (2, 9, 9)])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 48), (2, 17, 17)])
 def test_images_of_other_shapes_are_taken(shape):
     model = Airbench(image_shape=shape, widths=(4, 6, 8), num_classes=3)
     model.whiten(torch.randint(256, (20, *shape), dtype=torch.uint8))
@@ -99,7 +99,7 @@ def test_images_of_other_shapes_are_taken(shape):
 
 
 def test_what_cannot_work_is_refused(make_trainer):
-    with pytest.raises(ValueError, match="Airbench needs images of at least 9x9 pixels, these have 8x8"):
+    with pytest.raises(ValueError, match="Airbench needs images of at least 17x17 pixels, these have 8x8"):
         Airbench(image_shape=(1, 8, 8))
     with pytest.raises(ValueError, match="widths are three numbers above 0"):
         Airbench(widths=(4, 4))
@@ -108,7 +108,7 @@ def test_what_cannot_work_is_refused(make_trainer):
 
 
 def test_an_exported_file_gives_the_same_logits():
-    model = Airbench(image_shape=(3, 16, 16), widths=(8, 8, 8), mean=(0.5,), std=(0.25,), channels_last=True)
+    model = Airbench(image_shape=(3, 20, 20), widths=(8, 8, 8), mean=(0.5,), std=(0.25,), channels_last=True)
     model.whiten(make_photographs(50))
-    images = torch.from_numpy(make_images(20, 3, 16, 0)[0])
+    images = torch.from_numpy(make_images(20, 3, 20, 0)[0])
     assert export_classifier(model, "model.onnx", images) < 1e-4

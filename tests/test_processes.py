@@ -10,9 +10,10 @@ import lightning as L
 import pytest
 import torch
 from conftest import REPOSITORY, SERVER
+from lightning.pytorch.callbacks import ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from classifier import MLP, Digits
+from classifier import MLP, Airbench, Digits
 
 FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_split", "101")
 HALVES = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--threads", "2")
@@ -85,6 +86,41 @@ def test_figures_are_the_same_with_any_number_of_processes(tmp_path, devices, us
     assert figures[0]["accuracy/test"] == figures[1]["accuracy/test"]
     assert figures[0]["loss/test"] == pytest.approx(figures[1]["loss/test"], abs=1e-6)
     assert round(figures[0]["accuracy/test"] * 359, 3).is_integer()
+
+
+class LargeDigits(Digits):
+    """Digits of 24x24 pixels, few of them."""
+
+    image_shape = (1, 24, 24)
+
+    def read(self, train):
+        images, labels = super().read(train)
+        return images[:101].repeat_interleave(3, 2).repeat_interleave(3, 3), labels[:101]
+
+
+def train_together(folder: Path) -> None:
+    """Train a network with BatchNorm, frozen layers and averaged weights in two processes."""
+    L.seed_everything(0)
+    model = Airbench((1, 24, 24), (4, 4, 4), bias_epochs=1, lr=0.1, momentum=0.5, lookahead=2, tta="mirror")
+    trainer = L.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp_fork", max_epochs=3, default_root_dir=folder, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        callbacks=[ModelCheckpoint(folder, "together", save_on_train_epoch_end=True)],
+    )  # fmt: skip
+    trainer.fit(model, LargeDigits(batch_size=10, flip="alternating", shift=1))
+    if trainer.global_rank == 0:
+        (folder / "figures.json").write_text(json.dumps({k: v.item() for k, v in trainer.callback_metrics.items()}))
+
+
+def test_what_two_processes_score_in_training_is_what_their_checkpoint_scores(tmp_path, make_trainer):
+    process = SERVER.Process(target=train_together, args=(tmp_path,))
+    process.start()
+    process.join()
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    model = Airbench.load_from_checkpoint(tmp_path / "together.ckpt")
+    alone = make_trainer().test(model, LargeDigits(), verbose=False)[0]
+    assert alone["loss/test"] == pytest.approx(figures["loss/test"], abs=1e-6)
+    assert alone["accuracy/test"] == figures["accuracy/test"]
 
 
 def test_processes_that_the_trainer_does_not_expect_are_refused(fail, monkeypatch):

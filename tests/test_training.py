@@ -93,10 +93,10 @@ def test_test_time_augmentation_averages_the_views_and_leaves_forward_and_traini
 
 def test_channels_last_changes_where_weights_and_images_lie_and_nothing_else():
     torch.manual_seed(0)
-    plain = Airbench(image_shape=(3, 16, 16), widths=(8, 8, 8))
-    model = Airbench(image_shape=(3, 16, 16), widths=(8, 8, 8), channels_last=True)
+    plain = Airbench(image_shape=(3, 20, 20), widths=(8, 8, 8))
+    model = Airbench(image_shape=(3, 20, 20), widths=(8, 8, 8), channels_last=True)
     model.load_state_dict(plain.state_dict())
-    images = (torch.rand(4, 3, 16, 16) * 255).byte()
+    images = (torch.rand(4, 3, 20, 20) * 255).byte()
     assert torch.allclose(model(images), plain(images), atol=1e-5)
     assert model.network.group2.conv1.weight.is_contiguous(memory_format=torch.channels_last)
     assert model.normalise(images).is_contiguous(memory_format=torch.channels_last)
@@ -139,16 +139,16 @@ def test_a_resumed_run_with_every_option_ends_as_an_uninterrupted_one(tmp_path, 
 
         def read(self, train):
             images, labels = super().read(train)
-            return images[:100].repeat(1, 1, 2, 2), labels[:100]
+            return images[:100].repeat(1, 1, 3, 3), labels[:100]
 
-        image_shape = (1, 16, 16)
+        image_shape = (1, 24, 24)
 
     weights, losses = [], []
     schedule = {"lr_schedule": "linear", "lr_warmup": 0.2, "lr_end": 0.1, "bias_epochs": 1}
     for path in (None, tmp_path / "epoch=1.ckpt"):
         L.seed_everything(0)
         model = Airbench(
-            image_shape=(1, 16, 16), widths=(4, 4, 4), lr=0.2, momentum=0.8, nesterov=True, weight_decay=0.01,
+            image_shape=(1, 24, 24), widths=(4, 4, 4), lr=0.2, momentum=0.8, nesterov=True, weight_decay=0.01,
             label_smoothing=0.1, tta="mirror", **schedule, **averaging,
         )  # fmt: skip
         keeper = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1, enable_version_counter=False)
