@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor, nn
@@ -265,12 +264,6 @@ class ImageClassifier(L.LightningModule, ABC):
         """Stop the clock of training, and find out which images are about to be scored."""
         self.pause_training_clock()
         self.start_evaluation(self.trainer.val_dataloaders, "val")
-
-    def on_validation_epoch_start(self) -> None:
-        """Have all processes score with the running statistics of the first, which the checkpoint holds."""
-        if self.trainer.world_size > 1:
-            for buffer in self.network.buffers():
-                dist.broadcast(buffer, 0)
 
     def on_validation_end(self) -> None:
         """Let the clock of training run on."""
