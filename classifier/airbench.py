@@ -85,7 +85,7 @@ class Airbench(ImageClassifier):
         """
         layer = self.network.whiten
         patches = nn.functional.unfold(self.normalise(images), 2).transpose(1, 2).flatten(0, 1)  # (M, C * 2 * 2)
-        variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+        variances, directions = torch.linalg.eigh((patches.T @ patches / len(patches)).double())
         # The paper's eps; the largest variance comes first.
         filters = (directions / (variances + 5e-4).sqrt()).T.flip(0).view(-1, *layer.weight.shape[1:])
         layer.weight.copy_(torch.cat((filters, -filters)))

@@ -199,12 +199,10 @@ def run() -> None:
         pairs = list(zip(rows, results["plain loop"], strict=True))
         cells += [f"{statistics.median(row[part] / plain[part] for row, plain in pairs):.3f}" for part in (0, 1)]
         print(f"| {name} | {' | '.join(cells)} | {', '.join(f'{row[2]:.2%}' for row in rows)} |")
-    device = (
-        torch.cuda.get_device_name() if options.accelerator == "gpu" else f"{options.threads} of {os.cpu_count()} cores"
-    )
-    print(
-        f"\n{options.steps - 1} steps of {options.batch_size} images, {options.precision}, {device}, {torch.__version__}"
-    )
+    cores = f"{options.threads} of {os.cpu_count()} cores"
+    device = torch.cuda.get_device_name() if options.accelerator == "gpu" else cores
+    print(f"\n{options.steps - 1} steps of {options.batch_size} images, {options.precision}, {device}, ", end="")
+    print(f"torch {torch.__version__}, lightning {L.__version__}, {options.rounds} rounds")
 
 
 if __name__ == "__main__":
