@@ -12,8 +12,9 @@ class Lookahead(WeightAveraging):
     """Has the network go back to a moving average of its weights every few steps, and end with that average.
 
     The average's share in itself grows with the steps done to `decay` ** `every`, by their third power: early on it
-    follows the network, in the end it stays behind. The first average is the network as it is. After "Lookahead Optimizer: k steps forward, 1 step back"
-    (Zhang et al., 2019), with the numbers of "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024).
+    follows the network, in the end it stays behind. The first average is the network as it is. After "Lookahead
+    Optimizer: k steps forward, 1 step back" (Zhang et al., 2019), with the numbers of "94 % on CIFAR-10 in 3.29
+    seconds on a single GPU" (Jordan, 2024).
 
     Args:
         every: Number of steps between two looks at the average, above 0.

@@ -201,7 +201,10 @@ def test_a_checkpoint_needs_no_argument_and_runs_no_code_to_give_the_same_logits
     model, path = save_checkpoint(tmp_path, make_trainer)
     checkpoint = torch.load(path, weights_only=True)
     assert checkpoint["classes"] == {"model": "classifier.models.MLP", "data": "classifier.data.Digits"}
+    off = ("nesterov", "label_smoothing", "lr_schedule", "lr_warmup", "lr_start", "lr_end", "ema_decay", "lookahead")
+    defaults = {name: MLP().hparams[name] for name in (*off, "tta", "channels_last")}
     assert checkpoint["hyper_parameters"] == {
+        **defaults,
         "image_shape": (1, 8, 8),
         "num_classes": 10,
         "hidden_sizes": (16,),
