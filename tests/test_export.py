@@ -10,7 +10,7 @@ from conftest import make_images, write_fashion_mnist
 from test_models import TutorialCNN
 from torch import nn
 
-from classifier import CNN, MLP, TorchVision, export, export_classifier
+from classifier import CNN, MLP, Airbench, TorchVision, export, export_classifier
 
 DIGITS = ("fit", "--config=digits", "--pictures=false", "--trainer.max_epochs", "1")
 NAMES = tuple("abcdefghij")
@@ -45,7 +45,9 @@ def test_pt2_takes_any_number_of_uint8_or_float_images_and_holds_the_class_names
 
 def test_onnx_takes_any_number_of_uint8_images_under_given_names_and_holds_the_class_names():
     onnxruntime = pytest.importorskip("onnxruntime")
-    model, images = make_cnn()
+    _, images = make_cnn()
+    model = Airbench(widths=(8, 8, 8), mean=(0.5, 0.4, 0.3), class_names=NAMES, channels_last=True)
+    model.eval().whiten(images)
     assert export_classifier(model, "model.onnx", images[:3]) < 1e-4
     assert [file.name for file in Path().iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession("model.onnx")
