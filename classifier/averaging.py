@@ -12,7 +12,7 @@ class Lookahead(WeightAveraging):
     """Has the network go back to a moving average of its weights every few steps, and end with that average.
 
     The average's share in itself grows with the steps done to `decay` ** `every`, by their third power: early on it
-    follows the network, in the end it stays behind. The first average is the network as it is. After "Lookahead
+    follows the network, in the end it stays behind. After "Lookahead
     Optimizer: k steps forward, 1 step back" (Zhang et al., 2019), with the numbers of "94 % on CIFAR-10 in 3.29
     seconds on a single GPU" (Jordan, 2024).
 
@@ -27,8 +27,10 @@ class Lookahead(WeightAveraging):
         self.every, self.decay, self.share, self.num_steps = every, decay, 0.0, 1.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Find out how many steps there will be."""
+        """Find out how many steps there will be, and start from the weights that training starts from."""
         self.num_steps = trainer.estimated_stepping_batches
+        if self._average_model.n_averaged == 0:  # unless resumed; copied before the network had its final start
+            self._average_model.update_parameters(pl_module)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Return whether it is time, after the step of index `step_idx`."""

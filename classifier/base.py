@@ -179,8 +179,9 @@ class ImageClassifier(L.LightningModule, ABC):
         views = [images]
         if self.hparams.tta == "mirror_and_shift":
             padded = pad_reflected(images, 1)
-            views += [images, padded[..., :-2, :-2], padded[..., 2:, 2:]]
-        return torch.stack([self(view) + self(view.flip(-1)) for view in views]).mean(0) / 2
+            views += [padded[..., :-2, :-2], padded[..., 2:, 2:]]
+        first, *moved = [(self(view) + self(view.flip(-1))) / 2 for view in views]
+        return (first + sum(moved) / len(moved)) / 2 if moved else first
 
     def get_scores(self, split: str) -> Scores:
         """Return the scores of "train", "val" or "test", as of the last time that split was gone through."""

@@ -101,8 +101,7 @@ class PaperLoop:
                 optimizer.zero_grad()
                 step += 1
                 if step % 5 == 0:
-                    # Lightning's first average is the network; in the paper it has a millionth of the start in it.
-                    self.look_ahead(average, 0.0 if step == 5 else 0.95**5 * (step / STEPS) ** 3)
+                    self.look_ahead(average, 0.95**5 * (step / STEPS) ** 3)
         self.look_ahead(average, 1.0)
 
     def look_ahead(self, average, decay):
