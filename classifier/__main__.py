@@ -1,5 +1,6 @@
 """Entry of `python -m classifier`: what the user can put right ends in one line, and a stopped run in how to go on."""
 
+import gc
 import os
 import signal
 import sys
@@ -63,6 +64,8 @@ def main(args: list[str] | None = None) -> None:
         if cli.seeds > 1:
             first, runs = int(os.environ["PL_GLOBAL_SEED"]), [cli.trainer.log_dir]
             for seed in range(first + 1, first + cli.seeds):
+                cli = None
+                gc.collect()  # the data of the run before
                 print(f"\nseed {seed}", flush=True)
                 runs.append(run_command([*words, f"--seed_everything={seed}"]).trainer.log_dir)
             print("\n" + describe_runs([Path(os.path.relpath(run)) for run in runs]))
