@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from classifier.base import ImageClassifier
@@ -36,6 +36,8 @@ class RunCheckpoint(ModelCheckpoint):
         super().__init__(
             filename=name, monitor=monitor, mode="max", save_on_train_epoch_end=True, enable_version_counter=False
         )
+
+    on_train_batch_end = Callback.on_train_batch_end  # nothing is saved within an epoch
 
     @property
     def state_key(self) -> str:

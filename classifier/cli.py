@@ -1,6 +1,5 @@
 """The command line: Lightning's own CLI with short names, packaged recipes and the settings kept in checkpoints."""
 
-import contextlib
 import inspect
 import logging
 import os
@@ -19,7 +18,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
-from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -38,17 +36,8 @@ from classifier.errors import SettingError, require
 from classifier.export import check_output, export_classifier, read_test_images
 from classifier.pictures import Pictures
 from classifier.predict import predict_files
+from classifier.shortcuts import NOTHING, NoProfiler, leave_out_marks
 from classifier.signals import StopOnSigterm
-
-
-class NoProfiler(PassThroughProfiler):
-    """Measures nothing, without the generator that Lightning's own makes 30 times a step: 5 % of a step of the MLP."""
-
-    nothing = contextlib.nullcontext()
-
-    def profile(self, action_name: str) -> contextlib.nullcontext:
-        """Return a context that does nothing."""
-        return self.nothing
 
 
 class ClassifierCLI(LightningCLI):
@@ -299,7 +288,8 @@ class ClassifierCLI(LightningCLI):
                 self.model.on_load_checkpoint(load_checkpoint(self.command_line.ckpt_path))
             self.trainer.logger = self.make_logger()
         holds = self.makes_run() and rank_zero_only.rank == 0
-        with hold_run(Path(self.trainer.logger.log_dir)) if holds else contextlib.nullcontext():
+        held = hold_run(Path(self.trainer.logger.log_dir)) if holds else NOTHING
+        with held, leave_out_marks() if isinstance(self.trainer.profiler, NoProfiler) else NOTHING:
             try:
                 method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)
             except BaseException:

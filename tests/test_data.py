@@ -63,14 +63,25 @@ def test_validation_images_are_always_the_same_and_none_is_trained_on():
     assert sorted(parts) == sorted(whole.datasets["train"].images.flatten(1).tolist())
 
 
-def test_a_batch_is_what_its_images_are_one_by_one():
+@pytest.mark.parametrize("indices", [[5, 0, 359], [5, 6, 8], [5, 7, 6, 8], [357, 358, 359], [4]])
+def test_a_batch_is_what_its_images_are_one_by_one(indices):
     data = Digits()
     data.setup("test")
     dataset = data.datasets["test"]
-    images, labels = dataset.__getitems__([5, 0, 359])
-    singles = [dataset[index] for index in (5, 0, 359)]
+    images, labels = dataset.__getitems__(indices)
+    singles = [dataset[index] for index in indices]
     assert torch.equal(images, torch.stack([image for image, _ in singles]))
     assert torch.equal(labels, torch.stack([label for _, label in singles]))
+
+
+def test_only_a_batch_in_order_is_no_copy():
+    data = Digits()
+    data.setup("test")
+    dataset = data.datasets["test"]
+    for indices, shared in (([7, 8, 9], True), ([7, 9, 8], False)):
+        images, labels = dataset.__getitems__(indices)
+        assert (images.data_ptr() == dataset.images[7].data_ptr()) is shared
+        assert (labels.data_ptr() == dataset.labels[7].data_ptr()) is shared
 
 
 def get_order(data: Digits, epoch: int) -> list[int]:
