@@ -2,8 +2,9 @@
 
     python tests/benchmarks/speed.py --root data
 
-prints one table of ratios. The sides take turns within each round, so that a machine whose speed drifts treats them
-alike; each ratio is the median over the rounds. Needs the files of FashionMNIST and CIFAR10 under the root.
+prints tables of ratios. The sides take turns within each round, so that a machine whose speed drifts treats them
+alike; each ratio is the median over the rounds. Needs the files of FashionMNIST and CIFAR10 under the root. The images
+of the bare loop, as those of this project, lie on the device that computes; `--accelerator gpu` makes that a GPU.
 """
 
 import argparse
@@ -35,20 +36,27 @@ from classifier.loading import ImageDataset
 RECIPES = {"fashion_mnist": (FashionMNIST, MLP), "cifar10": (CIFAR10, CNN)}
 
 
+def read_clock() -> float:
+    """Return the seconds at which the device has done all it was given."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 class Clock(L.Callback):
     """Takes the seconds of the training steps behind the first, and of a pass over the test images."""
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         if batch_idx == 0:
-            self.training = -time.perf_counter()
+            self.training = -read_clock()
         elif batch_idx == trainer.num_training_batches - 1:
-            self.training += time.perf_counter()
+            self.training += read_clock()
 
     def on_test_start(self, trainer, module):
-        self.test = -time.perf_counter()
+        self.test = -read_clock()
 
     def on_test_end(self, trainer, module):
-        self.test += time.perf_counter()
+        self.test += read_clock()
 
 
 class OrdinaryModule(L.LightningModule):
@@ -81,8 +89,9 @@ class OrdinaryModule(L.LightningModule):
 class Sides:
     """The ways to train `steps` steps of a recipe and to score its test set; each returns seconds of both."""
 
-    def __init__(self, recipe: str, root: str, steps: int, batch_size: int | None = None):
-        self.recipe, self.root, self.steps = recipe, root, steps
+    def __init__(self, recipe: str, root: str, steps: int, accelerator: str, batch_size: int | None = None):
+        self.recipe, self.root, self.steps, self.accelerator = recipe, root, steps, accelerator
+        self.device = torch.device("cuda" if accelerator == "gpu" else "cpu")
         self.data_class, self.model_class = RECIPES[recipe]
         self.data = self.make_data(batch_size)
         self.data.setup("fit")
@@ -98,16 +107,20 @@ class Sides:
 
     def bare_loop(self) -> tuple[float, float]:
         model = self.model_class()
-        network, settings = model.network, model.hparams
+        network, settings = model.network.to(self.device), model.hparams
         optimizer = torch.optim.SGD(network.parameters(), lr=settings.lr, momentum=settings.momentum)
+        for dataset in self.data.datasets.values():
+            dataset.move_to(self.device)
         images, labels = self.data.datasets["train"].images, self.data.datasets["train"].labels
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.data.mean, self.data.std))
+        mean, std = (
+            torch.tensor(values, device=self.device).view(-1, 1, 1) for values in (self.data.mean, self.data.std)
+        )
 
         def scale(selected):
             selected = selected.float().div_(255)
             return selected.sub_(mean).div_(std) if self.recipe == "cifar10" else selected
 
-        order = torch.randperm(len(labels))
+        order = torch.randperm(len(labels)).to(self.device)
         for step in range(self.steps):
             indices = order[step * self.batch_size : (step + 1) * self.batch_size]
             selected = scale(images.index_select(0, indices))
@@ -116,18 +129,20 @@ class Sides:
             loss.backward()
             optimizer.step()
             if step == 0:
-                training = -time.perf_counter()
-        training += time.perf_counter()
+                training = -read_clock()
+        training += read_clock()
 
         test, size = self.data.datasets["test"], self.data.hparams.test_batch_size
-        started, loss, correct = time.perf_counter(), 0.0, 0
+        started = read_clock()
+        loss, correct = torch.zeros((), device=self.device), torch.zeros((), dtype=torch.long, device=self.device)
         with torch.inference_mode():
             for start in range(0, len(test), size):
                 selected = test.labels[start : start + size]
                 logits = network(scale(test.images[start : start + size]))
-                loss += F.cross_entropy(logits, selected, reduction="sum").item()
-                correct += (logits.argmax(1) == selected).sum().item()
-        return training, time.perf_counter() - started
+                loss += F.cross_entropy(logits, selected, reduction="sum")
+                correct += (logits.argmax(1) == selected).sum()
+            loss.item(), correct.item()
+        return training, read_clock() - started
 
     def bare_loop_without_onednn(self) -> tuple[float, float]:
         with torch.backends.mkldnn.flags(enabled=False):
@@ -142,25 +157,25 @@ class Sides:
 
     def tutorial_script(self) -> tuple[float, float]:
         model = self.model_class()
-        network, settings = model.network, model.hparams
+        network, settings = model.network.to(self.device), model.hparams
         optimizer = torch.optim.SGD(network.parameters(), lr=settings.lr, momentum=settings.momentum)
         train_loader, test_loader = self.get_loaders()
         for step, (images, labels) in enumerate(train_loader):
             optimizer.zero_grad()
-            loss = F.cross_entropy(network(images), labels)
+            loss = F.cross_entropy(network(images.to(self.device)), labels.to(self.device))
             loss.backward()
             optimizer.step()
             loss.item()
             if step == 0:
-                training = -time.perf_counter()
+                training = -read_clock()
             if step == self.steps - 1:
                 break
-        training += time.perf_counter()
-        started = time.perf_counter()
+        training += read_clock()
+        started = read_clock()
         with torch.no_grad():
             for images, labels in test_loader:
-                (network(images).argmax(1) == labels).sum().item()
-        return training, time.perf_counter() - started
+                (network(images.to(self.device)).argmax(1) == labels.to(self.device)).sum().item()
+        return training, read_clock() - started
 
     def ordinary_lightning(self) -> tuple[float, float]:
         model = self.model_class()
@@ -173,7 +188,8 @@ class Sides:
                 limit_train_batches=self.steps,
                 callbacks=[clock],
                 default_root_dir=folder,
-                accelerator="cpu",
+                accelerator=self.accelerator,
+                devices=1,
             )
             trainer.fit(module, train_loader)
             trainer.test(module, test_loader)
@@ -186,7 +202,8 @@ class Sides:
             limit_train_batches=self.steps,
             limit_val_batches=0,
             callbacks=[clock],
-            accelerator="cpu",
+            accelerator=self.accelerator,
+            devices=1,
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -207,7 +224,7 @@ class Sides:
                 "trainer.max_epochs": 1,
                 "trainer.limit_train_batches": self.steps,
                 "trainer.limit_val_batches": 0,
-                "trainer.accelerator": "cpu",
+                "trainer.accelerator": self.accelerator,
                 "trainer.callbacks": "__main__.shared_clock",
                 "allow_import": "__main__",
             }
@@ -240,13 +257,15 @@ def get_ratio(seconds: dict, side: str, other: str, part: int) -> float:
     return statistics.median(a[part] / b[part] for a, b in zip(seconds[side], seconds[other], strict=True))
 
 
-def compare_sides(recipe: str, root: str, steps: int, rounds: int) -> None:
+def compare_sides(recipe: str, options: argparse.Namespace) -> None:
     """Print a row a side: microseconds a step, and ratios of training step and test pass to the bare loop."""
-    sides = Sides(recipe, root, steps)
+    # Enough images for the scores, taken every 4,096 images or 64 batches, to have their part in it.
+    steps = options.steps * (2 if recipe == "cifar10" else 1)
+    sides = Sides(recipe, options.root, steps, options.accelerator)
     names = ["bare_loop", "tutorial_script", "ordinary_lightning", "project_modules", "project_command"]
-    if recipe == "cifar10":  # where the project does without it, too
+    if recipe == "cifar10" and options.accelerator == "cpu":  # where the project does without it, too
         names.append("bare_loop_without_onednn")
-    seconds = take_turns({name: getattr(sides, name) for name in names}, rounds)
+    seconds = take_turns({name: getattr(sides, name) for name in names}, options.rounds)
     for name in names:
         step = statistics.median(result[0] for result in seconds[name]) / (steps - 1) * 1e6
         ratios = [get_ratio(seconds, name, "bare_loop", part) for part in (0, 1)]
@@ -255,14 +274,14 @@ def compare_sides(recipe: str, root: str, steps: int, rounds: int) -> None:
         print(f"| {recipe} | {torch.get_num_threads()} | {name.replace('_', ' ')} | {' | '.join(cells)} |", flush=True)
 
 
-def compare_batch_sizes(recipe: str, root: str, rounds: int) -> None:
+def compare_batch_sizes(recipe: str, options: argparse.Namespace) -> None:
     """Print the ratio of the project's training step to the bare loop's at several batch sizes."""
     for batch_size in (4, 64, 512, 4096):
         steps = max(10, min(600, 40_000 // batch_size))
-        sides = Sides(recipe, root, steps, batch_size)
-        seconds = take_turns({"bare_loop": sides.bare_loop, "project_modules": sides.project_modules}, rounds)
-        speed = batch_size * (steps - 1) / statistics.median(result[0] for result in seconds["project_modules"])
-        ratio = get_ratio(seconds, "project_modules", "bare_loop", 0)
+        sides = Sides(recipe, options.root, steps, options.accelerator, batch_size)
+        seconds = take_turns({"bare_loop": sides.bare_loop, "project_command": sides.project_command}, options.rounds)
+        speed = batch_size * (steps - 1) / statistics.median(result[0] for result in seconds["project_command"])
+        ratio = get_ratio(seconds, "project_command", "bare_loop", 0)
         print(f"| {recipe} | {batch_size} | {speed:,.0f} | {ratio:.2f} |", flush=True)
 
 
@@ -324,6 +343,7 @@ def run() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600, help="training steps of each side in each round")
     parser.add_argument("--tables", default="sides,batches,images,commands")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
     options = parser.parse_args()
     silence_lightning()
     default_threads = torch.get_num_threads()
@@ -333,14 +353,12 @@ def run() -> None:
         for threads in dict.fromkeys((1, default_threads)):
             torch.set_num_threads(threads)
             for recipe in RECIPES:
-                # Enough images for the scores, taken every 4,096 images, to have their part in it.
-                steps = options.steps * (2 if recipe == "cifar10" else 1)
-                compare_sides(recipe, options.root, steps, options.rounds)
+                compare_sides(recipe, options)
     torch.set_num_threads(1)
     if "batches" in options.tables:
         print("\n| recipe | batch size | images a second | step / bare |\n| --- | --- | --- | --- |")
         for recipe in RECIPES:
-            compare_batch_sizes(recipe, options.root, options.rounds)
+            compare_batch_sizes(recipe, options)
     if "images" in options.tables:
         print("\n| images as in | number | ms to the first batch | us a batch of 64 |\n| --- | --- | --- | --- |")
         compare_numbers_of_images(options.rounds)
@@ -348,7 +366,8 @@ def run() -> None:
         print("\n| command | seconds | / import | peak MB |\n| --- | --- | --- | --- |")
         compare_commands(options.root, options.rounds)
     print(f"\ntorch {torch.__version__}, torchvision {torchvision.__version__}, lightning {L.__version__}, ", end="")
-    print(f"{os.cpu_count()} CPU cores, {options.rounds} rounds")
+    device = torch.cuda.get_device_name() if options.accelerator == "gpu" else f"{os.cpu_count()} CPU cores"
+    print(f"{device}, {options.rounds} rounds")
 
 
 if __name__ == "__main__":
