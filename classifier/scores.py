@@ -36,7 +36,7 @@ class Scores(Metric):
         super().__init__()
         self.num_classes, self.num_mistakes = num_classes, num_mistakes
         self.kept: list[tuple[Tensor, Tensor]] = []
-        self.num_kept, self.num_seen = 0, 0
+        self.num_seen = 0
         self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
         self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.long), dist_reduce_fx="sum")
         if num_mistakes:  # columns: loss, index, label and predicted class
@@ -45,16 +45,15 @@ class Scores(Metric):
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Keep logits (N, C) and labels (N,) of one batch for scoring."""
         self.kept.append((logits.detach(), labels))
-        self.num_kept += len(labels)
-        if self.num_kept >= self.images_kept or len(self.kept) >= self.batches_kept:
+        if len(self.kept) * max(len(labels), self.images_kept // self.batches_kept) >= self.images_kept:
             self.score_kept()
 
     def score_kept(self) -> None:
         """Score the batches kept so far."""
-        if self.num_kept:
+        if self.kept:
             logits, labels = (torch.cat(tensors) for tensors in zip(*self.kept, strict=True))
             self.update(logits, labels)
-        self.kept, self.num_kept = [], 0
+            self.kept = []
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Score logits (N, C) against labels (N,)."""
@@ -92,4 +91,4 @@ class Scores(Metric):
     def reset(self) -> None:
         """Forget all images."""
         super().reset()
-        self.kept, self.num_kept, self.num_seen = [], 0, 0
+        self.kept, self.num_seen = [], 0
