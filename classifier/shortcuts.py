@@ -34,11 +34,25 @@ class PlainHookName(L.LightningModule):
             super().__setattr__(name, value)
 
 
+class NoMark(torch.autograd.profiler.record_function):
+    """Marks nothing for PyTorch's profiler, as a context or a decorator."""
+
+    def __init__(self, name: str, args: str | None = None) -> None:
+        self.name, self.args = name, args
+
+    def __enter__(self) -> "NoMark":
+        """Begin nothing."""
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """End nothing."""
+
+
 @contextlib.contextmanager
 def leave_out_marks() -> Iterator[None]:
-    """Leave out the marks that PyTorch sets for a profiler around every batch and every step of an optimizer: 4 %."""
+    """Leave out the marks that PyTorch sets for its profiler around every batch and every step of an optimizer: 4 %."""
     record_function = torch.autograd.profiler.record_function
-    torch.autograd.profiler.record_function = lambda *_: NOTHING
+    torch.autograd.profiler.record_function = NoMark
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from classifier import MLP
+from classifier.shortcuts import leave_out_marks
 
 THREE_STEPS = ("fit", "--config=digits", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3")
 
@@ -37,6 +38,18 @@ def test_marks_are_set_again_after_a_run_that_failed(fail, marks):
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters())
     optimizer.step()
     assert [name for name in marks if name.startswith("Optimizer.step")] == ["Optimizer.step#SGD.step"]
+
+
+def test_what_marks_its_calls_while_marks_are_left_out_still_does_its_work():
+    with leave_out_marks():
+
+        @torch.autograd.profiler.record_function("double")
+        def double(number: int) -> int:
+            with torch.autograd.profiler.record_function("multiply") as mark:
+                assert mark.name == "multiply"
+                return 2 * number
+
+    assert double(4) == 8
 
 
 @pytest.mark.parametrize("step", [MLP.training_step, MLP.validation_step, MLP.test_step])

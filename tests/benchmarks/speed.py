@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -336,13 +337,44 @@ def compare_commands(root: str, rounds: int) -> None:
         print(f"| {name} | {median:.1f} | {ratio:.2f} | {memory[name]:,.0f} |", flush=True)
 
 
+@contextlib.contextmanager
+def busy_programs(count: int) -> Iterator[None]:
+    """Run programs that compute on one core each."""
+    program = [sys.executable, "-c", "while True: sum(range(10**6))"]
+    processes = [subprocess.Popen(program) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def compare_threads(options: argparse.Namespace, default_threads: int) -> None:
+    """Print what a step with PyTorch's default of threads takes, relative to one thread, alone and beside others."""
+    for recipe in RECIPES:
+        sides = Sides(recipe, options.root, options.steps // 3, options.accelerator)
+
+        def train(threads: int, sides: Sides = sides) -> tuple[float, float]:
+            torch.set_num_threads(threads)
+            return sides.project_command()
+
+        for programs in (0, 1, 2):
+            with busy_programs(programs):
+                seconds = take_turns({n: partial(train, n) for n in (1, default_threads)}, options.rounds)
+            step = statistics.median(result[0] for result in seconds[1]) / (sides.steps - 1) * 1e6
+            ratios = [a[0] / b[0] for a, b in zip(seconds[default_threads], seconds[1], strict=True)]
+            cells = f"{step:.0f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            print(f"| {recipe} | {programs} | {cells} |", flush=True)
+
+
 def run() -> None:
     """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600, help="training steps of each side in each round")
-    parser.add_argument("--tables", default="sides,batches,images,commands")
+    parser.add_argument("--tables", default="sides,threads,batches,images,commands")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
     options = parser.parse_args()
     silence_lightning()
@@ -354,6 +386,10 @@ def run() -> None:
             torch.set_num_threads(threads)
             for recipe in RECIPES:
                 compare_sides(recipe, options)
+    if "threads" in options.tables:
+        print(f"\n| recipe | busy programs | us a step, 1 thread | {default_threads} threads / 1 |")
+        print("| --- | --- | --- | --- |")
+        compare_threads(options, default_threads)
     torch.set_num_threads(1)
     if "batches" in options.tables:
         print("\n| recipe | batch size | images a second | step / bare |\n| --- | --- | --- | --- |")
