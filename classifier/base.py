@@ -19,10 +19,10 @@ from classifier.data import make_plain
 from classifier.errors import SettingError, UserError, require
 from classifier.loading import Batch
 from classifier.scores import Scores
-from classifier.shortcuts import PlainHookName
+from classifier.shortcuts import LeanModule
 
 
-class ImageClassifier(PlainHookName, ABC):
+class ImageClassifier(LeanModule, ABC):
     """Base of all networks: a subclass defines `build_network` and, where it has options of its own, a constructor.
 
     Images may come as uint8 or as float in [0, 1]; they are normalised inside. What is not given here of `mean`,

@@ -1,5 +1,6 @@
 """The command line: Lightning's own CLI with short names, packaged recipes and the settings kept in checkpoints."""
 
+import contextlib
 import inspect
 import logging
 import os
@@ -36,7 +37,7 @@ from classifier.errors import SettingError, require
 from classifier.export import check_output, export_classifier, read_test_images
 from classifier.pictures import Pictures
 from classifier.predict import predict_files
-from classifier.shortcuts import NOTHING, NoProfiler, leave_out_marks
+from classifier.shortcuts import NoProfiler, set_marks_on_demand
 from classifier.signals import StopOnSigterm
 
 
@@ -288,8 +289,8 @@ class ClassifierCLI(LightningCLI):
                 self.model.on_load_checkpoint(load_checkpoint(self.command_line.ckpt_path))
             self.trainer.logger = self.make_logger()
         holds = self.makes_run() and rank_zero_only.rank == 0
-        held = hold_run(Path(self.trainer.logger.log_dir)) if holds else NOTHING
-        with held, leave_out_marks() if isinstance(self.trainer.profiler, NoProfiler) else NOTHING:
+        held = hold_run(Path(self.trainer.logger.log_dir)) if holds else contextlib.nullcontext()
+        with held, set_marks_on_demand():
             try:
                 method(**arguments, ckpt_path=self.command_line.ckpt_path, weights_only=True)
             except BaseException:

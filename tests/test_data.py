@@ -74,14 +74,16 @@ def test_a_batch_is_what_its_images_are_one_by_one(indices):
     assert torch.equal(labels, torch.stack([label for _, label in singles]))
 
 
-def test_only_a_batch_in_order_is_no_copy():
+@pytest.mark.parametrize(
+    ("split", "indices", "shared"), [("test", [7, 8, 9], True), ("test", [7, 9, 8], False), ("train", [7, 8, 9], False)]
+)
+def test_only_a_batch_in_order_that_is_not_for_training_is_no_copy(split, indices, shared):
     data = Digits()
-    data.setup("test")
-    dataset = data.datasets["test"]
-    for indices, shared in (([7, 8, 9], True), ([7, 9, 8], False)):
-        images, labels = dataset.__getitems__(indices)
-        assert (images.data_ptr() == dataset.images[7].data_ptr()) is shared
-        assert (labels.data_ptr() == dataset.labels[7].data_ptr()) is shared
+    data.setup("fit")
+    dataset = data.datasets[split]
+    images, labels = dataset.__getitems__(indices)
+    assert (images.data_ptr() == dataset.images[7].data_ptr()) is shared
+    assert (labels.data_ptr() == dataset.labels[7].data_ptr()) is shared
 
 
 def get_order(data: Digits, epoch: int) -> list[int]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from classifier import MLP
-from classifier.shortcuts import leave_out_marks
+from classifier.shortcuts import set_marks_on_demand
 
 THREE_STEPS = ("fit", "--config=digits", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3")
 
@@ -15,33 +15,35 @@ THREE_STEPS = ("fit", "--config=digits", "--trainer.max_epochs=1", "--trainer.li
 @pytest.fixture
 def marks(monkeypatch):
     """Return the list of the marks that are set for PyTorch's profiler from now on."""
-    marks = []
+    marks, enter = [], torch.autograd.profiler.record_function.__enter__
 
-    class Mark(torch.autograd.profiler.record_function):
-        def __init__(self, name: str, args: str | None = None) -> None:
-            super().__init__(name, args)
-            marks.append(name)
+    def note(mark: torch.autograd.profiler.record_function) -> torch.autograd.profiler.record_function:
+        marks.append(mark.name)
+        return enter(mark)
 
-    monkeypatch.setattr(torch.autograd.profiler, "record_function", Mark)
+    monkeypatch.setattr(torch.autograd.profiler.record_function, "__enter__", note)
     return marks
 
 
-@pytest.mark.parametrize(("options", "steps_marked"), [((), 0), (("--trainer.profiler=simple",), 3)])
-def test_steps_are_marked_for_pytorchs_profiler_only_where_a_profiler_is_asked_for(run, marks, options, steps_marked):
-    run(*THREE_STEPS, *options)
-    assert len([name for name in marks if name.startswith("Optimizer.step")]) == steps_marked
+def test_steps_are_marked_for_pytorchs_profiler_only_while_it_runs(run, marks):
+    run(*THREE_STEPS)
+    assert not marks
+    with torch.profiler.profile() as profiler:
+        run(*THREE_STEPS)
+    counts = {event.key: event.count for event in profiler.key_averages()}
+    assert counts["Optimizer.step#SGD.step"] == marks.count("Optimizer.step#SGD.step") == 3
 
 
 def test_marks_are_set_again_after_a_run_that_failed(fail, marks):
     _, line = fail(*THREE_STEPS, "--model.lr=1e30")
     assert "not finite" in line
-    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters())
-    optimizer.step()
-    assert [name for name in marks if name.startswith("Optimizer.step")] == ["Optimizer.step#SGD.step"]
+    assert not marks
+    torch.optim.SGD(nn.Linear(1, 1).parameters()).step()
+    assert marks == ["Optimizer.step#SGD.step"]
 
 
-def test_what_marks_its_calls_while_marks_are_left_out_still_does_its_work():
-    with leave_out_marks():
+def test_what_marks_its_calls_still_does_its_work(marks):
+    with set_marks_on_demand():
 
         @torch.autograd.profiler.record_function("double")
         def double(number: int) -> int:
@@ -49,17 +51,21 @@ def test_what_marks_its_calls_while_marks_are_left_out_still_does_its_work():
                 assert mark.name == "multiply"
                 return 2 * number
 
-    assert double(4) == 8
+        assert double(4) == 8
+    assert not marks
 
 
 @pytest.mark.parametrize("step", [MLP.training_step, MLP.validation_step, MLP.test_step])
 def test_steps_say_of_themselves_the_arguments_they_take(step):
     code = step.__code__
     assert inspect.getfullargspec(step).args == list(code.co_varnames[: code.co_argcount])
+    assert "__signature__" in vars(step)
 
 
-def test_the_name_of_the_running_hook_is_a_plain_attribute_and_layers_are_still_found():
-    module = MLP()
-    module._current_fx_name, module.extra = "training_step", nn.Linear(1, 1)
-    assert vars(module)["_current_fx_name"] == module._current_fx_name == "training_step"
+def test_the_name_of_the_running_hook_takes_the_short_way_and_layers_are_still_registered(monkeypatch):
+    module, extra, names, register = MLP(), nn.Linear(1, 1), [], nn.Module.__setattr__
+    monkeypatch.setattr(nn.Module, "__setattr__", lambda *args: names.append(args[1]) or register(*args))
+    module._current_fx_name, module.extra = "training_step", extra
+    assert names == ["extra"]
+    assert module._current_fx_name == "training_step"
     assert "extra" in dict(module.named_children())

@@ -287,7 +287,7 @@ def compare_batch_sizes(recipe: str, options: argparse.Namespace) -> None:
 
 
 def compare_numbers_of_images(rounds: int) -> None:
-    """Print what a batch and the start of an epoch cost with more and more images; the most need 16 GB of memory."""
+    """Print what a batch and the start of an epoch cost on the CPU with more and more images, at most 16 GB of them."""
     for name, data, size in (("Digits", Digits(), 1437), ("CIFAR10", CIFAR10(), 50_000)):
         for factor in (1, 10, 100):
             count = size * factor
@@ -308,9 +308,10 @@ def compare_numbers_of_images(rounds: int) -> None:
             print(f"| {name} | {count:,} | {cells} |", flush=True)
 
 
-def compare_commands(root: str, rounds: int) -> None:
+def compare_commands(options: argparse.Namespace) -> None:
     """Print whole commands, from start to exit, beside the import that no Lightning CLI can do without."""
-    fit = [sys.executable, "-m", "classifier", "fit", f"--data.root={Path(root).resolve()}"]
+    fit = [sys.executable, "-m", "classifier", "fit", f"--data.root={Path(options.root).resolve()}"]
+    fit.append(f"--trainer.accelerator={options.accelerator}")
     one_step = ["--trainer.max_steps=1", "--trainer.limit_val_batches=0"]
     commands = {
         "import lightning.pytorch.cli": [sys.executable, "-c", "import lightning.pytorch.cli"],
@@ -318,19 +319,23 @@ def compare_commands(root: str, rounds: int) -> None:
         "fit --config cifar10, 1 step": [*fit, "--config=cifar10", *one_step],
         "fit --config digits, whole": [*fit, "--config=digits"],
     }
+    # A small process between, as Linux counts the memory of a process that starts another as the other's, too.
+    measure = (
+        "import resource, subprocess, sys, time; started = time.perf_counter();"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
+        "print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
     seconds = {name: [] for name in commands}
     memory = {}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, command in commands.items():
             with tempfile.TemporaryDirectory() as folder:
-                started = time.perf_counter()
-                process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-                _, status, usage = os.wait4(process.pid, 0)
-                seconds[name].append((time.perf_counter() - started,))
-                process.returncode = status
-                assert status == 0, name
-                memory[name] = usage.ru_maxrss / 1024
+                measured = subprocess.check_output(
+                    [sys.executable, "-S", "-c", measure, *command], cwd=folder, env=environment, text=True
+                )
+            took, memory[name] = map(float, measured.split())
+            seconds[name].append((took,))
     for name in commands:
         ratio = get_ratio(seconds, name, "import lightning.pytorch.cli", 0)
         median = statistics.median(result[0] for result in seconds[name])
@@ -353,7 +358,7 @@ def busy_programs(count: int) -> Iterator[None]:
 def compare_threads(options: argparse.Namespace, default_threads: int) -> None:
     """Print what a step with PyTorch's default of threads takes, relative to one thread, alone and beside others."""
     for recipe in RECIPES:
-        sides = Sides(recipe, options.root, options.steps // 3, options.accelerator)
+        sides = Sides(recipe, options.root, max(2, options.steps // 3), options.accelerator)
 
         def train(threads: int, sides: Sides = sides) -> tuple[float, float]:
             torch.set_num_threads(threads)
@@ -400,7 +405,7 @@ def run() -> None:
         compare_numbers_of_images(options.rounds)
     if "commands" in options.tables:
         print("\n| command | seconds | / import | peak MB |\n| --- | --- | --- | --- |")
-        compare_commands(options.root, options.rounds)
+        compare_commands(options)
     print(f"\ntorch {torch.__version__}, torchvision {torchvision.__version__}, lightning {L.__version__}, ", end="")
     device = torch.cuda.get_device_name() if options.accelerator == "gpu" else f"{os.cpu_count()} CPU cores"
     print(f"{device}, {options.rounds} rounds")
