@@ -62,7 +62,7 @@ class EpochLines(TQDMProgressBar):
     validation_description = "scoring"
 
     def __init__(self, bar: bool = True) -> None:
-        # A refresh costs 165 us, a step of the small networks 1,500: every 50th is 0.2 % of it.
+        # A refresh costs 165 us, a step of the small networks 1,400: every 50th is 0.2 % of it.
         super().__init__(refresh_rate=50)
         if not (bar and sys.stdout.isatty()):
             self.disable()
