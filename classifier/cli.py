@@ -304,6 +304,7 @@ def silence_lightning() -> None:
     """Keep out of a default run what Lightning says to everybody: tips, and warnings that do not fit this data."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that somebody asked for
     # The images are in memory: no worker would be faster.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     # Everything is logged once an epoch, none of it per step.

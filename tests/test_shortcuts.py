@@ -1,6 +1,7 @@
 """What is left out of a step of training: nothing that anybody asked for."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +33,18 @@ def test_steps_are_marked_for_pytorchs_profiler_only_while_it_runs(run, marks):
         run(*THREE_STEPS)
     counts = {event.key: event.count for event in profiler.key_averages()}
     assert counts["Optimizer.step#SGD.step"] == marks.count("Optimizer.step#SGD.step") == 3
+
+
+@pytest.mark.parametrize(
+    ("profiler", "action"), [("simple", "run_training_batch"), ("advanced", "optimizer_step"), ("pytorch", "SGD.step")]
+)
+def test_a_profiler_of_the_trainer_ends_with_its_report(start, profiler, action):
+    start("fit", "--config=digits", "--trainer.max_epochs=1", f"--trainer.profiler={profiler}").join()
+    assert "epoch 1/1" in Path("out").read_text()
+    report = Path("err").read_text()
+    assert "Profiler Report" in report
+    assert action in report
+    assert "Tip" not in report
 
 
 def test_marks_are_set_again_after_a_run_that_failed(fail, marks):
