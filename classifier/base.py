@@ -15,11 +15,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from classifier.augmentation import pad_reflected
 from classifier.averaging import Lookahead
+from classifier.class_paths import get_class_path
 from classifier.data import make_plain
 from classifier.errors import SettingError, UserError, require
 from classifier.loading import Batch
 from classifier.scores import Scores
 from classifier.shortcuts import LeanModule
+
+FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
 
 
 class ImageClassifier(LeanModule, ABC):
@@ -332,10 +335,9 @@ class ImageClassifier(LeanModule, ABC):
         """Add the names of the classes that rebuild this network and its data, and how its images are lit."""
         data = self.trainer.datamodule
         checkpoint["classes"] = {
-            key: f"{type(part).__module__}.{type(part).__qualname__}"
-            for key, part in (("model", self), ("data", data))
-            if part is not None
+            key: get_class_path(type(part)) for key, part in (("model", self), ("data", data)) if part is not None
         }
+        checkpoint["format_version"] = FORMAT_VERSION
         checkpoint["dark_background"] = getattr(data, "dark_background", False)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

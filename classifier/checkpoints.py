@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from classifier.base import ImageClassifier
+from classifier.base import FORMAT_VERSION, ImageClassifier
+from classifier.class_paths import find_subclass, to_public_path
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError, UserError, require
 from classifier.files import write_whole
@@ -156,6 +157,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         parts = [checkpoint[key] for key in ("classes", "hyper_parameters", "state_dict")]
         tables = all(isinstance(part, dict) for part in (*parts, checkpoint.get("datamodule_hyper_parameters", {})))
         require(tables and all(isinstance(name, str) for name in parts[0].values()), "its settings are no tables")
+        version = checkpoint.get("format_version", 1)
+        require(version <= FORMAT_VERSION, f"it was written by a newer version, in format {version}")
         require(all(isinstance(value, torch.Tensor) for value in parts[2].values()), "its weights are no tensors")
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if " " in line), type(error).__name__)
@@ -172,13 +175,8 @@ def read_settings(checkpoint: dict[str, Any]) -> list[str]:
     ):
         if path := checkpoint["classes"].get(key):
             init_args = {name: value for name, value in hparams.items() if key == "data" or name not in LINKED}
-            options.append(f"--{key}={json.dumps({'class_path': path, 'init_args': init_args})}")
+            options.append(f"--{key}={json.dumps({'class_path': to_public_path(path), 'init_args': init_args})}")
     return options
-
-
-def list_subclasses(base: type) -> list[type]:
-    """Return all classes below a class, bases of others included."""
-    return [below for child in base.__subclasses__() for below in (child, *list_subclasses(child))]
 
 
 def find_class(checkpoint: dict[str, Any], key: str) -> type:
@@ -188,10 +186,8 @@ def find_class(checkpoint: dict[str, Any], key: str) -> type:
         SettingError: When it is none of the networks or data sets that are known.
     """
     path = checkpoint["classes"].get(key)
-    known = list_subclasses({"model": ImageClassifier, "data": ImageDataModule}[key])
-    for part in known:
-        if f"{part.__module__}.{part.__qualname__}" == path:
-            return part
+    if found := find_subclass(str(path), {"model": ImageClassifier, "data": ImageDataModule}[key]):
+        return found
     raise SettingError(
         f"the checkpoint's {key} is {path}; if you trust it, add --allow_import {str(path).split('.')[0]}"
     )

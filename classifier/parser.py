@@ -9,7 +9,7 @@ from typing import NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from classifier.base import ImageClassifier
-from classifier.checkpoints import list_subclasses
+from classifier.class_paths import list_subclasses
 from classifier.data import ImageDataModule
 from classifier.errors import SettingError
 

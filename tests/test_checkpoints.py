@@ -106,3 +106,15 @@ def test_a_run_that_left_no_checkpoint_is_not_the_newest(tmp_path):
     killed.mkdir(parents=True)
     (killed / "last.ckpt").write_bytes(b"half a checkpoint")
     assert find_checkpoint("last", tmp_path) == tmp_path / "version_0" / "checkpoints" / "last.ckpt"
+
+
+def test_a_checkpoint_of_version_0_1_and_one_of_today_load_and_one_of_a_newer_version_is_refused():
+    model = MLP()
+    today = {"hyper_parameters": dict(model.hparams), "state_dict": model.state_dict(), "epoch": 0}
+    for name, version in (("classifier.models.MLP", {}), ("classifier.MLP", {"format_version": 2})):
+        torch.save({**today, "classes": {"model": name}, **version}, "a.ckpt")
+        loaded = load_model(load_checkpoint("a.ckpt"))
+        assert torch.equal(loaded.network[1].weight, model.network[1].weight)
+    torch.save({**today, "classes": {"model": "classifier.MLP"}, "format_version": 3}, "a.ckpt")
+    with pytest.raises(ValueError, match=r"a.ckpt .*: it was written by a newer version, in format 3"):
+        load_checkpoint("a.ckpt")

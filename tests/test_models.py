@@ -200,7 +200,7 @@ def save_checkpoint(tmp_path, make_trainer, **options):
 def test_a_checkpoint_needs_no_argument_and_runs_no_code_to_give_the_same_logits(tmp_path, make_trainer):
     model, path = save_checkpoint(tmp_path, make_trainer)
     checkpoint = torch.load(path, weights_only=True)
-    assert checkpoint["classes"] == {"model": "classifier.models.MLP", "data": "classifier.data.Digits"}
+    assert checkpoint["classes"] == {"model": "classifier.MLP", "data": "classifier.Digits"}
     off = ("nesterov", "label_smoothing", "lr_schedule", "lr_warmup", "lr_start", "lr_end", "ema_decay", "lookahead")
     defaults = {name: MLP().hparams[name] for name in (*off, "tta", "channels_last")}
     assert checkpoint["hyper_parameters"] == {
