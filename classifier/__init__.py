@@ -1,32 +1,85 @@
-"""Image classification with PyTorch Lightning: two classic tutorials as reliable software."""
+"""Image classification with PyTorch Lightning: two classic tutorials as dependable software."""
 
-from classifier.airbench import Airbench
-from classifier.averaging import Lookahead
-from classifier.base import ImageClassifier
-from classifier.callbacks import EpochLines, RunRecord
-from classifier.data import CIFAR10, Digits, FashionMNIST, ImageDataModule
-from classifier.export import export_classifier
-from classifier.folder import ImageFolder
-from classifier.models import CNN, MLP, TorchVision
-from classifier.pictures import Pictures, plot_confusion_matrix, plot_curves, plot_images
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from classifier.callbacks.averaging import Lookahead
+    from classifier.callbacks.console import ConsoleReporter
+    from classifier.callbacks.epoch_metrics import EpochMetrics
+    from classifier.callbacks.recorder import ResultsRecorder
+    from classifier.callbacks.tensorboard import TensorBoardReporter
+    from classifier.cli.quiet import silence_lightning
+    from classifier.commands.export import export_classifier
+    from classifier.data.base import ImageDataModule
+    from classifier.data.cifar10 import CIFAR10
+    from classifier.data.digits import Digits
+    from classifier.data.fashion_mnist import FashionMNIST
+    from classifier.data.folder import ImageFolder
+    from classifier.models.airbench import Airbench
+    from classifier.models.base import ImageClassifier
+    from classifier.models.cnn import CNN
+    from classifier.models.mlp import MLP
+    from classifier.models.torchvision_models import TorchVision
+    from classifier.plots import plot_confusion_matrix, plot_curves, plot_images
+
+# Public names are imported when they are first used (PEP 562), so that a command loads only what it needs. The block
+# above tells type checkers the same.
+MODULES = {
+    "Airbench": "models.airbench",
+    "CIFAR10": "data.cifar10",
+    "CNN": "models.cnn",
+    "ConsoleReporter": "callbacks.console",
+    "Digits": "data.digits",
+    "EpochMetrics": "callbacks.epoch_metrics",
+    "FashionMNIST": "data.fashion_mnist",
+    "ImageClassifier": "models.base",
+    "ImageDataModule": "data.base",
+    "ImageFolder": "data.folder",
+    "Lookahead": "callbacks.averaging",
+    "MLP": "models.mlp",
+    "ResultsRecorder": "callbacks.recorder",
+    "TensorBoardReporter": "callbacks.tensorboard",
+    "TorchVision": "models.torchvision_models",
+    "export_classifier": "commands.export",
+    "plot_confusion_matrix": "plots",
+    "plot_curves": "plots",
+    "plot_images": "plots",
+    "silence_lightning": "cli.quiet",
+}
 
 __all__ = [
     "CIFAR10",
     "CNN",
     "MLP",
     "Airbench",
+    "ConsoleReporter",
     "Digits",
-    "EpochLines",
+    "EpochMetrics",
     "FashionMNIST",
     "ImageClassifier",
     "ImageDataModule",
     "ImageFolder",
     "Lookahead",
-    "Pictures",
-    "RunRecord",
+    "ResultsRecorder",
+    "TensorBoardReporter",
     "TorchVision",
     "export_classifier",
     "plot_confusion_matrix",
     "plot_curves",
     "plot_images",
+    "silence_lightning",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name."""
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted({*globals(), *MODULES})

@@ -15,7 +15,11 @@ def get_class_path(cls: type) -> str:
 
 def list_subclasses(base: type) -> list[type]:
     """Return all imported classes below `base`, at any depth."""
-    return [cls for child in base.__subclasses__() for cls in (child, *list_subclasses(child))]
+    subclasses: list[type] = []
+    child: type
+    for child in base.__subclasses__():
+        subclasses += [child, *list_subclasses(child)]
+    return subclasses
 
 
 def to_public_path(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes."""
 
 import contextlib
 import os
@@ -8,14 +8,17 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a path of the same name to write to, and put that file in the place of `path` once it is on the disk.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to, and move that file to `path` once its content is on the disk.
+
+    A crash at any moment leaves either the old file or the complete new one. The temporary file has the same name as
+    `path`, in a hidden folder next to it.
 
     Args:
-        path: The file; whatever happens, it is the new one as a whole, or what it was before.
+        path: The file to write; its folder must exist.
 
     Raises:
-        OSError: When the disk is full or cannot be written.
+        OSError: The disk is full or cannot be written to.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
         unfinished = Path(folder, path.name)

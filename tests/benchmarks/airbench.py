@@ -1,105 +1,80 @@
-"""Train the recipe cifar10_fast by its command and in a plain loop, and print what both take and reach.
+"""Train the recipe cifar10_fast with the command line and in a plain loop, and compare duration and accuracy.
 
     python tests/benchmarks/airbench.py --root data
     python tests/benchmarks/airbench.py --root data --widths 16 32 32 --steps 20 --precision 32 --accelerator cpu
 
-The loop is written from "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024). It starts from the weights,
-and on a CPU draws the numbers, that the command has with the same seed: with 32 bits both reach the same. The sides
-take turns within each round, so that a machine whose speed drifts treats them alike; a ratio is the median over the
-rounds. Both keep the images on the device, and score 500 at a time. Needs the files of CIFAR10 under the root.
+The plain loop follows "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024). With the same seed, it starts
+from the same weights as the command and, on a CPU, draws the same random numbers: with 32 bits, both reach the same
+accuracy. The two alternate within each round, so that a machine whose speed drifts slows both of them down alike; a
+ratio is the median over the rounds. Both keep the images on the device, and score 500 at a time. Needs the files of
+CIFAR10 under the root.
 """
 
 import argparse
-import contextlib
-import io
 import os
-import statistics
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
+from comparison import get_median, get_median_ratio, run_alternately
 from torch import Tensor, nn
+from training_timer import read_clock, time_command
 
-from classifier import CIFAR10, Airbench
-from classifier.__main__ import main
-from classifier.cli import silence_lightning
+from classifier import CIFAR10, Airbench, silence_lightning
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
-def read_clock() -> float:
-    """Return the seconds at which the device has done all it was given."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return time.perf_counter()
+class Result(NamedTuple):
+    """Seconds of all training steps after the first one, seconds of scoring the test images, and their accuracy."""
+
+    training: float
+    test: float
+    accuracy: float
 
 
-class Clock(L.Callback):
-    """Takes the seconds of the training steps behind the first and of a pass over the test images, and the accuracy."""
+def run_command(options: argparse.Namespace, number: int) -> Result:
+    """Run `fit --config cifar10_fast` and `test`.
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if trainer.global_step == 1:
-            self.training = -read_clock()
-        elif trainer.global_step == trainer.max_steps:
-            self.training += read_clock()
-
-    def on_test_start(self, trainer, module):
-        self.test = -read_clock()
-
-    def on_test_end(self, trainer, module):
-        self.test += read_clock()
-        self.accuracy = trainer.callback_metrics["accuracy/test"].item()
-
-
-def shared_clock() -> L.Callback:
-    """Return the clock of the run, for `--trainer.callbacks`."""
-    return Clock.instance
-
-
-def run_command(options: argparse.Namespace, seed: int) -> tuple[float, float, float]:
-    """Return the seconds of training and of scoring, and the accuracy, of `fit --config cifar10_fast` and `test`."""
-    clock = Clock.instance = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "seed_everything": seed,
-            "model.widths": options.widths,
-            "data.root": Path(options.root).resolve(),
-            "data.batch_size": options.batch_size,
-            "threads": options.threads,
-            "trainer.default_root_dir": folder,
-            "trainer.max_epochs": -1,
-            "trainer.max_steps": options.steps,
-            "trainer.limit_val_batches": 0,
-            "trainer.accelerator": options.accelerator,
-            "trainer.devices": 1,
-            "trainer.precision": "bf16-mixed" if options.precision == "bf16" else "32-true",
-            "trainer.callbacks": "__main__.shared_clock",
-            "allow_import": "__main__",
-        }
-        common = [f"--{name}={value}" for name, value in settings.items()]
-        main(["fit", "--config", "cifar10_fast", *common])
-        main(["test", "--ckpt_path=last", *common])
-    return clock.training, clock.test, clock.accuracy
+    Args:
+        options: Those of this script.
+        number: Index of the round, which selects the seed.
+    """
+    settings = {
+        "seed_everything": options.seeds[number % len(options.seeds)],
+        "model.widths": options.widths,
+        "data.root": Path(options.root).resolve(),
+        "data.batch_size": options.batch_size,
+        "threads": options.threads,
+        "trainer.max_epochs": -1,
+        "trainer.max_steps": options.steps,
+        "trainer.accelerator": options.accelerator,
+        "trainer.devices": 1,
+        "trainer.precision": "bf16-mixed" if options.precision == "bf16" else "32-true",
+    }
+    timer = time_command("cifar10_fast", settings)
+    return Result(timer.training_seconds, timer.test_seconds, timer.test_metrics["accuracy/test"].item())
 
 
-def run_loop(options: argparse.Namespace, seed: int) -> tuple[float, float, float]:
-    """Return the same of a plain loop."""
+def run_loop(options: argparse.Namespace, number: int) -> Result:
+    """Do the same in a plain loop."""
+    seed = options.seeds[number % len(options.seeds)]
     device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
     size, steps = options.batch_size, options.steps
     L.seed_everything(seed, verbose=False)
     model = Airbench(image_shape=(3, 32, 32), widths=tuple(options.widths), mean=MEAN, std=STD)
     data = CIFAR10(options.root)
-    images, labels = data.read(train=True)
-    mirrored = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed)) < 0.5
-    images[mirrored] = images[mirrored].flip(-1)
+    images, labels = data.read("train")
+    flipped = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed)) < 0.5
+    images[flipped] = images[flipped].flip(-1)
     model.whiten(images[:5000])
     network = model.network.to(device, memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=device) for values in (MEAN, STD))
-    # Channels last, so that picking and shifting a batch lays it out as the convolutions want it.
+    # Channels last, so that a gathered and shifted batch has the memory format that the convolutions are fastest with.
     padded = np.pad(images.permute(0, 2, 3, 1).numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
     padded, labels = torch.from_numpy(padded).to(device), labels.to(device)
     positions = torch.arange(32, device=device)
@@ -110,7 +85,7 @@ def run_loop(options: argparse.Namespace, seed: int) -> tuple[float, float, floa
     def autocast() -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16")
 
-    # Learning rate per example, as the loss is summed.
+    # The learning rate applies to one example, because the loss is a sum over the batch.
     scale = size * (1 + 1 / (1 - 0.85))
     lr, lr_biases, decay = 11.5 / scale, 64 * 11.5 / scale, 0.0153 * size / scale
     biases = [layer.bias for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -135,14 +110,14 @@ def run_loop(options: argparse.Namespace, seed: int) -> tuple[float, float, floa
             order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed + epoch)).to(device)
             torch.manual_seed(seed + 1_000_003 * epoch)
             network.whiten.bias.requires_grad = epoch < 3
-        chosen = order[batch * size : (batch + 1) * size]
+        selected = order[batch * size : (batch + 1) * size]
         down, across = torch.randint(5, (2, size, 1), device=device)
         columns = positions.flip(0) if epoch % 2 else positions
-        columns = (4 - across if epoch % 2 else across) + columns  # mirrored first, shifted then
-        pixels = padded[chosen.view(-1, 1, 1), (down + positions).unsqueeze(2), columns.unsqueeze(1)]
+        columns = (4 - across if epoch % 2 else across) + columns  # flipped first, then shifted
+        pixels = padded[selected.view(-1, 1, 1), (down + positions).unsqueeze(2), columns.unsqueeze(1)]
         with autocast():
             logits = network(normalise(pixels))
-            loss = F.cross_entropy(logits, labels[chosen], label_smoothing=0.2, reduction="sum")
+            loss = F.cross_entropy(logits, labels[selected], label_smoothing=0.2, reduction="sum")
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -155,29 +130,29 @@ def run_loop(options: argparse.Namespace, seed: int) -> tuple[float, float, floa
     training += read_clock()
     torch._foreach_copy_(values, averages)
 
-    tests, test_labels = (values.to(device) for values in data.read(train=False))
-    tests, correct = tests.permute(0, 2, 3, 1).contiguous(), 0
+    images, labels = (values.to(device) for values in data.read("test"))
+    images, correct = images.permute(0, 2, 3, 1).contiguous(), 0
     network.eval()
-    started = read_clock()
+    test = -read_clock()
     with torch.inference_mode(), autocast():
-        for pixels, wanted in zip(tests.split(500), test_labels.split(500), strict=True):
-            whole = normalise(pixels)
-            moved = F.pad(whole, (1, 1, 1, 1), mode="reflect")
+        for pixels, batch_labels in zip(images.split(500), labels.split(500), strict=True):
+            original = normalise(pixels)
+            shifted = F.pad(original, (1, 1, 1, 1), mode="reflect")
             logits = 0
-            for view, weight in ((whole, 2), (moved[..., :-2, :-2], 1), (moved[..., 2:, 2:], 1)):
+            for view, weight in ((original, 2), (shifted[..., :-2, :-2], 1), (shifted[..., 2:, 2:], 1)):
                 logits = logits + weight * (network(view) + network(view.flip(-1)))
-            correct += (logits.argmax(1) == wanted).sum()
-        accuracy = correct.item() / len(test_labels)
-    return training, read_clock() - started, accuracy
+            correct += (logits.argmax(1) == batch_labels).sum()
+        accuracy = correct.item() / len(labels)
+    return Result(training, test + read_clock(), accuracy)
 
 
 def run() -> None:
-    """Print a row a side."""
+    """Print one row per variant."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="round by round, from the start again")
-    parser.add_argument("--steps", type=int, default=476, help="over which the schedule is stretched; at least 2")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one per round, then again from the first")
+    parser.add_argument("--steps", type=int, default=476, help="length of the learning rate schedule; at least 2")
     parser.add_argument("--widths", type=int, nargs=3, default=[64, 256, 256])
     parser.add_argument("--batch_size", type=int, default=1024)
     parser.add_argument("--precision", choices=["bf16", "32"], default="bf16")
@@ -186,19 +161,15 @@ def run() -> None:
     options = parser.parse_args()
     silence_lightning()
     torch.set_num_threads(options.threads)
-    sides = {"plain loop": run_loop, "fit and test": run_command}
-    results = {name: [] for name in sides}
-    for number in range(options.rounds):
-        for name, side in sides.items():
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                results[name].append(side(options, options.seeds[number % len(options.seeds)]))
-    print("| side | s training | s scoring | training / loop | scoring / loop | test accuracy by round |")
+    variants = {"plain loop": partial(run_loop, options), "fit and test": partial(run_command, options)}
+    results = run_alternately(variants, options.rounds, warm_up=False)
+    print("| variant | s training | s test | training / loop | test / loop | test accuracy in each round |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, rows in results.items():
-        cells = [f"{statistics.median(row[part] for row in rows):.2f}" for part in (0, 1)]
-        pairs = list(zip(rows, results["plain loop"], strict=True))
-        cells += [f"{statistics.median(row[part] / plain[part] for row, plain in pairs):.3f}" for part in (0, 1)]
-        print(f"| {name} | {' | '.join(cells)} | {', '.join(f'{row[2]:.2%}' for row in rows)} |")
+    for name in variants:
+        cells = [f"{get_median(results, name, field):.2f}" for field in ("training", "test")]
+        cells += [f"{get_median_ratio(results, name, 'plain loop', field):.3f}" for field in ("training", "test")]
+        accuracies = ", ".join(f"{result.accuracy:.2%}" for result in results[name])
+        print(f"| {name} | {' | '.join(cells)} | {accuracies} |")
     cores = f"{options.threads} of {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if options.accelerator == "gpu" else cores
     print(f"\n{options.steps - 1} steps of {options.batch_size} images, {options.precision}, {device}, ", end="")

@@ -1,0 +1,1 @@
+"""What happens around training: epoch metrics, console, records, TensorBoard, checkpoints, weight averaging."""

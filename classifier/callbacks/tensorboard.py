@@ -1,0 +1,153 @@
+"""What TensorBoard shows besides the scalars: chart layout, HPARAMS, images and the graph."""
+
+import contextlib
+import warnings
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from classifier.callbacks.epoch_metrics import SPLITS
+from classifier.callbacks.reporting import get_class_labels, get_tensorboard_writers
+from classifier.data.dataset import Batch
+from classifier.errors import require
+from classifier.plots import plot_confusion_matrix, plot_images
+
+
+class TensorBoardReporter(Callback):
+    """Writes layout and HPARAMS for TensorBoard and, if wanted, pictures of images and errors, and the graph.
+
+    Does nothing without a TensorBoardLogger, and never changes what is trained.
+
+    Args:
+        pictures: Whether to draw pictures.
+        every: Predictions are drawn after every `every`-th epoch and after the last; above 0.
+
+    Raises:
+        SettingError: `every` is not above 0.
+    """
+
+    state_key = "TensorBoardReporter"
+    num_images = 12  # per picture; a picture takes 0.1 s, most of it for the captions
+
+    def __init__(self, pictures: bool = True, every: int = 10) -> None:
+        require(every > 0, f"every must be above 0, not {every}")
+        self.pictures, self.every = pictures, every
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write layout and HPARAMS, and prepare the pictures; a resumed run has its graph and training images."""
+        self.writers = get_tensorboard_writers(trainer) if trainer.is_global_zero else []
+        for writer in self.writers:
+            write_layout(writer, trainer, pl_module)
+        draws = self.pictures and bool(self.writers)
+        self.test_images = getattr(trainer.datamodule, "datasets", {}).get("test") if draws else None
+        self.train_batches: list[Batch] = []
+        self.num_missing = self.num_images if draws and trainer.current_epoch == 0 else 0
+        self.predicted: tuple[Tensor, Tensor, Tensor] | None = None
+        self.epochs_done = 0  # when the test images were last scored
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, _: int) -> None:
+        """Keep the first training images as the network gets them, augmented if they are."""
+        if self.num_missing > 0:
+            images, labels = (part[: self.num_missing].to("cpu", copy=True) for part in batch)
+            self.train_batches.append((images, labels))
+            self.num_missing -= len(labels)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Predict the same test images as before, and draw what is due.
+
+        In this hook, the training clock is stopped, and averaged weights are in place.
+        """
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not (self.pictures and self.writers):
+            return
+        self.epochs_done = trainer.current_epoch + 1
+        self._draw_training_images(pl_module, self.epochs_done)
+        if self.test_images:
+            # Spread evenly, because the images of a folder are sorted by class.
+            indices = torch.linspace(0, len(self.test_images) - 1, self.num_images).long().unique()
+            images, labels = self.test_images.__getitems__(indices.tolist())
+            self.predicted = images, labels, pl_module.infer(images.to(pl_module.device)).argmax(dim=1)
+            if self.epochs_done % self.every == 0:
+                self._draw_predictions(pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw the predictions after the last epoch, the confusion matrix and the highest-loss errors."""
+        if not (self.pictures and self.writers):
+            return
+        self._draw_training_images(pl_module, trainer.current_epoch)
+        self._draw_predictions(pl_module)
+        if self.epochs_done and "test" in pl_module.evaluated_splits:
+            counts = pl_module.get_metrics("test").compute()["confusion_matrix"]
+            figure = plot_confusion_matrix(counts, get_class_labels(pl_module))
+            self.write("confusion_matrix/test", figure, self.epochs_done)
+            if self.test_images:
+                self._draw_top_losses(pl_module)
+
+    def _draw_training_images(self, module: L.LightningModule, epochs_done: int) -> None:
+        """Write the first training images and the network's graph, unless that is done."""
+        if not self.train_batches:
+            return
+        images, labels = (torch.cat(tensors) for tensors in zip(*self.train_batches, strict=True))
+        self.train_batches = []
+        self.write("images/train", plot_images(images, labels, get_class_labels(module)), epochs_done)
+        example = torch.zeros(1, *module.hparams.image_shape, dtype=module.mean.dtype, device=module.device)
+        # PyTorch 2.15 deprecates the tracing that its own writer uses, which reports what it cannot trace.
+        with warnings.catch_warnings(), contextlib.suppress(Exception):
+            warnings.simplefilter("ignore")
+            for writer in self.writers:
+                writer.add_graph(module.network, example)
+
+    def _draw_predictions(self, module: L.LightningModule) -> None:
+        """Write the latest predictions, unless that is done."""
+        if self.predicted is None:
+            return
+        images, labels, predictions = (part.cpu() for part in self.predicted)
+        self.predicted, wrong = None, int((predictions != labels).sum())
+        title = f"epoch {self.epochs_done}: predicted above true class, {wrong} of {len(labels)} wrong"
+        figure = plot_images(images, labels, get_class_labels(module), predictions, title=title)
+        self.write("predictions/test", figure, self.epochs_done)
+
+    def _draw_top_losses(self, module: L.LightningModule) -> None:
+        """Write the highest-loss errors on the test images."""
+        errors = {name: values.cpu() for name, values in module.get_metrics("test").top_losses(self.num_images).items()}
+        indices = errors["index"].tolist()
+        if not indices:
+            return
+        images, _ = self.test_images.__getitems__(indices)
+        notes = [f"#{index}  {loss:.1f}" for index, loss in zip(indices, errors["loss"].tolist(), strict=True)]
+        title = "highest-loss errors: predicted, true class, index, loss"
+        labels, predictions = errors["label"], errors["prediction"]
+        figure = plot_images(images, labels, get_class_labels(module), predictions, notes, title)
+        self.write("top_losses/test", figure, self.epochs_done)
+
+    def write(self, tag: str, figure: Figure, epochs_done: int) -> None:
+        """Write a figure to TensorBoard."""
+        canvas = FigureCanvasAgg(figure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the font may lack the letters of a class name
+            canvas.draw()
+        for writer in self.writers:
+            writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], epochs_done, dataformats="HWC")
+
+
+def write_layout(writer: Any, trainer: L.Trainer, module: L.LightningModule) -> None:
+    """Write a chart that overlays the splits, and the HPARAMS tab with the final test accuracy as its metric."""
+    from torch.utils.tensorboard.summary import hparams
+
+    charts = {name: ["Multiline", [f"{name}/{split}" for split in SPLITS]] for name in ("loss", "accuracy")}
+    writer.add_custom_scalars({"training": charts})
+    settings = {
+        key: value if isinstance(value, (bool, int, float, str)) else str(value)
+        for key, value in {**module.hparams, **getattr(trainer.datamodule, "hparams", {})}.items()
+        if key != "class_names"
+    }
+    settings["model"] = type(module).__name__
+    settings["data"] = type(trainer.datamodule).__name__
+    # add_hparams and log_hyperparams would also write a wrong point of the metric.
+    for summary in hparams(settings, {"accuracy/test": 0}):
+        writer.file_writer.add_summary(summary)

@@ -1,0 +1,73 @@
+"""Check and complete a parsed configuration before anything is built from it."""
+
+import inspect
+import pydoc
+from typing import Any, cast
+
+from jsonargparse import Namespace
+
+from classifier.cli.resolve import ResolvedArgv, read_default_recipe
+from classifier.errors import SettingError, require
+from classifier.models.checks import ARGS_FROM_DATA
+
+
+def check_config(config: Namespace, resolved: ResolvedArgv) -> None:
+    """Refuse settings that could only be ignored, and set the number of epochs where nothing limits the run.
+
+    Args:
+        config: The parsed configuration of `fit`, `validate` or `test`; completed in place.
+        resolved: The command line that it comes from.
+
+    Raises:
+        SettingError: A setting cannot be given here, or leaves nothing to do.
+    """
+    require(
+        not config.ckpt_path or bool(resolved.ckpt_path),
+        "ckpt_path belongs on the command line, not into a configuration file",
+    )
+    check_args_from_data(config.model.class_path, config.model.init_args)
+    trainer = config.trainer
+    if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
+        trainer.max_epochs = read_default_recipe()["trainer"]["max_epochs"]
+    epochs, done = trainer.max_epochs, resolved.resumed_epochs
+    require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no end, not {epochs}")
+    if 0 < (epochs or 0) <= done:
+        raise SettingError(
+            f"{resolved.resumed_run} has done {done} of {epochs} epochs: to continue, set --trainer.max_epochs above "
+            f"{done}"
+        )
+
+
+def check_args_from_data(class_path: str, init_args: dict[str, Any]) -> None:
+    """Check that a network leaves image shape and classes to its data.
+
+    Args:
+        class_path: Import path of the network's class.
+        init_args: Its arguments.
+
+    Raises:
+        SettingError: The class does not take these arguments, or the user has set one.
+    """
+    parameters = inspect.signature(cast(type, pydoc.locate(class_path))).parameters
+    for name in ARGS_FROM_DATA:
+        if name not in init_args:
+            raise SettingError(f"{class_path} does not take {name}: pass **kwargs on to ImageClassifier")
+        if init_args[name] != parameters[name].default:
+            raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
+
+
+def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
+    """Check that `--seeds` can train whole runs, each from its own seed.
+
+    Args:
+        config: The parsed configuration of `fit`.
+        resolved: The command line that it comes from.
+
+    Raises:
+        SettingError: A setting forbids that.
+    """
+    once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
+    require(
+        config.seeds == 1 or not once,
+        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
+    )

@@ -1,0 +1,51 @@
+"""Commands that are plain functions: signature and docstring are their options and help."""
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jsonargparse import ActionConfigFile
+from jsonargparse.typing import NonNegativeInt
+
+from classifier.cli import PROG
+from classifier.cli.parsing import OneLineErrors, allow_imports
+
+THREADS_HELP = "CPU threads of each process; 0 leaves the number to PyTorch, which takes every core."
+ALLOW_IMPORT_HELP = "Package of yours that files and checkpoints may name classes of; others are never imported."
+
+
+def run_function(function: Callable[..., None], argv: list[str]) -> None:
+    """Call a function with the arguments of a command line.
+
+    Args:
+        function: The command. A parameter named "paths" is given without an option, all others as options.
+        argv: Its arguments.
+
+    Raises:
+        SettingError: An option or its value is wrong.
+    """
+    allow_imports([])
+    parser = OneLineErrors(
+        prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file with options.")
+    parameters = inspect.signature(function).parameters
+    if "paths" in parameters:
+        parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")
+    parser.add_function_arguments(function, as_group=False, skip={"paths", "allow_import"})
+    if "allow_import" in parameters:  # jsonargparse would read a list only as [PACKAGE]
+        parser.add_argument("--allow_import", action="append", default=[], metavar="PACKAGE", help=ALLOW_IMPORT_HELP)
+    parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
+    options: dict[str, Any] = parser.parse_args(argv).as_dict()
+    options.pop("config")
+    set_threads(options.pop("threads"))
+    function(**options)
+
+
+def set_threads(threads: int) -> None:
+    """Set the number of CPU threads of this process and of those that it starts; 0 leaves it to PyTorch."""
+    if threads:
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)

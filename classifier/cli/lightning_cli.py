@@ -1,0 +1,238 @@
+"""`fit`, `validate` and `test`: Lightning's CLI builds network, data and Trainer, and then the Trainer runs."""
+
+import contextlib
+import inspect
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from jsonargparse import ActionConfigFile
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+import classifier
+from classifier.cli import PROG, trainer_setup
+from classifier.cli.config_checks import check_config, check_seeds
+from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP, set_threads
+from classifier.cli.lightning_parser import LightningParser
+from classifier.cli.profiling import NoProfiler, record_only_while_profiling
+from classifier.cli.quiet import silence_lightning
+from classifier.cli.resolve import RECIPES, resolve_argv
+from classifier.cli.save_config import SaveConfig
+from classifier.cli.sweep import train_seeds
+from classifier.data.base import ImageDataModule
+from classifier.errors import SettingError, one_line
+from classifier.models.base import ImageClassifier
+from classifier.models.checks import ARGS_FROM_DATA
+from classifier.runs.checkpoints import load_checkpoint
+from classifier.runs.folders import lock_run_dir
+
+
+def fit(argv: list[str]) -> None:
+    """Train a network, by default the tutorial's MLP on FashionMNIST for 30 epochs.
+
+    --model.help NAME and --data.help NAME show the options of a network or a data set.
+    """
+    run_dir, seeds = train(argv)
+    if len(seeds) > 1:
+        train_seeds(lambda seed: train([*argv, f"--seed_everything={seed}"])[0], run_dir, seeds[1:])
+
+
+def train(argv: list[str]) -> tuple[Path, range]:
+    """Train once with the options of a command line.
+
+    Returns:
+        The run's folder, and the seeds that the options ask for, that of this run first.
+    """
+    cli = ClassifierCLI("fit", argv, inspect.getdoc(fit))
+    cli.run_trainer(cli.trainer.fit)
+    return Path(os.path.relpath(cli.trainer.log_dir or ".")), cli.seeds
+
+
+def validate(argv: list[str]) -> None:
+    """Score the validation images of a run."""
+    cli = ClassifierCLI("validate", argv, inspect.getdoc(validate))
+    cli.run_trainer(cli.trainer.validate, verbose=False)
+
+
+def test(argv: list[str]) -> None:
+    """Score the test images with the network of a checkpoint."""
+    cli = ClassifierCLI("test", argv, inspect.getdoc(test))
+    cli.run_trainer(cli.trainer.test, verbose=False)
+
+
+class ClassifierCLI(LightningCLI):
+    """Network, data and Trainer of one command, built from its options.
+
+    Args:
+        command: "fit", "validate" or "test".
+        argv: Its options.
+        description: The text above the options in its help.
+
+    Raises:
+        UserError: An option, a file or a checkpoint is wrong.
+    """
+
+    def __init__(self, command: str, argv: list[str], description: str | None) -> None:
+        self.command = command
+        self.seeds = range(1)
+        self.resolved = resolve_argv(command, argv)
+        silence_lightning()
+        for name in classifier.__all__:  # registers the networks and data sets under their names
+            getattr(classifier, name)
+        super().__init__(
+            ImageClassifier,
+            ImageDataModule,
+            save_config_callback=SaveConfig if command == "fit" else None,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_class=LightningParser,
+            parser_kwargs={
+                "prog": f"{PROG} {command}",
+                "usage": f"{PROG} {command} [options]",
+                "description": description,
+                "allow_abbrev": False,
+            },
+            # One device, because more would make a recipe's batches larger, unless torchrun has started more.
+            trainer_defaults={
+                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+            },
+            run=False,
+        )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Return a parser with `--config`."""
+        parser = self.parser_class(dump_header=[f"lightning.pytorch=={L.__version__}"], **kwargs)
+        recipes = f"A packaged recipe ({', '.join(RECIPES)}) or a YAML file."
+        parser.add_argument("-c", "--config", action=ActionConfigFile, help=recipes)
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the options besides Trainer, network and data, and take image shape and classes from the data."""
+        parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            help="Checkpoint to continue from or to score: last or best of the newest run, a run's folder or a .ckpt "
+            "file.",
+        )
+        parser.add_argument(
+            "--allow_import",
+            action="append",
+            default=[],
+            metavar="PACKAGE",
+            help=ALLOW_IMPORT_HELP,
+        )
+        if self.command == "fit":
+            parser.add_argument(
+                "--pictures",
+                type=bool,
+                default=True,
+                help="Whether to draw pictures of images, predictions and errors for TensorBoard.",
+            )
+            parser.add_argument(
+                "--seeds",
+                type=PositiveInt,
+                default=1,
+                help="Number of runs, from seed_everything on, one after the other; a table with mean and standard "
+                "deviation follows.",
+            )
+        for name in ARGS_FROM_DATA:
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the resolved command line."""
+        self.config = parser.parse_args(self.resolved.argv)
+
+    def before_instantiate_classes(self) -> None:
+        """Check the configuration, and set the number of threads."""
+        check_config(self.config, self.resolved)
+        if self.command == "fit":
+            check_seeds(self.config, self.resolved)
+            first_seed = int(self.config.seed_everything)
+            self.seeds = range(first_seed, first_seed + self.config.seeds)
+            self.config.seeds = 1  # config.yaml, in which this is saved, describes one of the runs
+        # It also starts that run from the beginning, and allows no imports.
+        self.config.ckpt_path, self.config.allow_import = None, []
+        set_threads(self.config.threads)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
+        settings = self.config_init.trainer
+        callbacks = trainer_setup.make_evaluation_callbacks(settings)
+        kwargs["enable_progress_bar"] = True  # ConsoleReporter is the bar
+        kwargs["profiler"] = settings.profiler or NoProfiler()
+        kwargs["plugins"] = trainer_setup.make_plugins(settings.plugins)
+        if self.command != "fit":
+            kwargs.update(logger=False, enable_checkpointing=False)
+        else:
+            has_validation_images = self.datamodule.has_validation_images
+            callbacks += trainer_setup.make_fit_callbacks(settings, self.config.pictures, has_validation_images)
+            if self.creates_run:
+                kwargs["logger"] = False  # until a folder is created for it, when all files are known to be there
+            elif not settings.logger:
+                self.save_config_callback = None
+        self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (ImportError, ValueError, MisconfigurationException) as error:
+            raise SettingError(f"trainer: {one_line(error)}") from error
+        trainer_setup.check_processes(trainer, len(self.seeds), self.creates_run)
+        return trainer
+
+    @property
+    def creates_run(self) -> bool:
+        """Whether this command trains and logs to the usual place."""
+        trainer = self.config.trainer
+        return self.command == "fit" and trainer.logger in (None, True) and not trainer.fast_dev_run
+
+    def run_trainer(self, method: Callable[..., Any], **kwargs: Any) -> None:
+        """Call a method of the Trainer, once the files of the data are there.
+
+        Args:
+            method: `fit`, `validate` or `test` of the Trainer.
+            **kwargs: Further arguments of that method.
+        """
+        trainer, ckpt_path = self.trainer, self.resolved.ckpt_path
+        if trainer.local_rank == 0:
+            # Before further processes are started, which could not report what is missing.
+            self.datamodule.prepare_data()
+        lock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self.creates_run:
+            if ckpt_path:
+                # A checkpoint that does not fit is refused before the run that it belongs to is written to.
+                self.model.on_load_checkpoint(load_checkpoint(ckpt_path))
+            trainer.logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
+            if trainer_setup.is_first_process():
+                lock = lock_run_dir(Path(trainer.logger.log_dir))
+        with lock, record_only_while_profiling():
+            try:
+                method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
+            except BaseException:
+                if trainer.strategy.launcher is not None:
+                    trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
+                if self.creates_run:
+                    self.explain_how_to_continue()
+                raise
+
+    @rank_zero_only
+    def explain_how_to_continue(self) -> None:
+        """Print the command that continues from the last checkpoint of the run."""
+        run_dir = Path(os.path.relpath(self.trainer.loggers[0].log_dir or "."))
+        if not (run_dir / "checkpoints" / "last.ckpt").is_file():
+            print("\nstopped; no epoch is saved yet", flush=True)
+            return
+        packages = {type(part).__module__.partition(".")[0] for part in (self.model, self.datamodule)} - {"classifier"}
+        command = [PROG, "fit", "--ckpt_path", str(run_dir), *(f"--allow_import {name}" for name in packages)]
+        print(f"\nstopped; continue with: {' '.join(command)}", flush=True)

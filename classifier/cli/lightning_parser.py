@@ -1,0 +1,31 @@
+"""The parser of `fit`, `validate` and `test`."""
+
+import argparse
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from classifier.cli.parsing import OneLineErrors
+
+# The Trainer options that --help shows. All others work, and are in Lightning's documentation and --print_config.
+COMMON_TRAINER_OPTIONS = (
+    *("accelerator", "devices", "strategy", "num_nodes", "precision", "max_epochs", "max_steps", "max_time"),
+    *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
+    *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
+)
+
+
+class LightningParser(OneLineErrors, LightningArgumentParser):
+    """Lightning's parser with one-line errors, and without rare Trainer options in its help."""
+
+    def format_help(self, *args: Any) -> str:
+        """Return the help; options are hidden in it alone, because jsonargparse does not save hidden options."""
+        texts = {action: action.help for action in self._actions}
+        for action in texts:
+            if action.dest.startswith("trainer.") and action.dest[len("trainer.") :] not in COMMON_TRAINER_OPTIONS:
+                action.help = argparse.SUPPRESS
+        try:
+            return super().format_help(*args)
+        finally:
+            for action, text in texts.items():
+                action.help = text

@@ -1,0 +1,148 @@
+"""The table of commands, exit statuses and signals.
+
+Nothing here imports PyTorch or Lightning, so that `--help` and a mistyped command answer at once.
+"""
+
+import difflib
+import gc
+import importlib
+import os
+import signal
+import sys
+import time
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+from classifier.cli import PROG
+from classifier.errors import SettingError, UserError
+
+
+class Command(NamedTuple):
+    """A command: the module with the function of the same name, and a sentence of help.
+
+    Functions of `lightning_cli` take the command line. All others are plain functions, whose signature is the options.
+    """
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "fit": Command("classifier.cli.lightning_cli", "Train a network, by default an MLP on FashionMNIST."),
+    "validate": Command("classifier.cli.lightning_cli", "Score the validation images of a run."),
+    "test": Command("classifier.cli.lightning_cli", "Score the test images."),
+    "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
+    "export": Command("classifier.commands.export", "Write a network to a file that needs no classifier."),
+}
+
+HELP = f"""usage: {PROG} COMMAND [options]
+
+Train image classifiers, score them, predict with them and export them.
+
+commands:
+{chr(10).join(f"  {name:<10} {command.help}" for name, command in COMMANDS.items())}
+
+{PROG} COMMAND --help shows the options of a command.
+
+examples:
+  {PROG} fit --config digits
+  {PROG} test --ckpt_path best
+  {PROG} predict shoe.png photos/ --output predictions.csv
+"""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which clusters and containers end a program; Lightning shuts down as after Ctrl-C."""
+
+
+def raise_terminated(*_: Any) -> NoReturn:
+    """Raise Terminated; a signal handler."""
+    raise Terminated
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command line; a user error is printed as one line, with exit status 1 or 2.
+
+    The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program the error comes from.
+
+    Args:
+        argv: The arguments; None takes those of this process.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, raise_terminated)
+    try:
+        run(argv)
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has exited; what Python flushes at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # After Ctrl-C, Lightning raises SystemExit.
+        interrupt = stop if isinstance(stop, KeyboardInterrupt) else stop.__context__
+        if not isinstance(interrupt, KeyboardInterrupt):
+            raise
+        sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+    except Exception as error:
+        cause = find_user_error(error)
+        if cause is None or os.environ.get("CLASSIFIER_TRACEBACK", "0") != "0":
+            raise
+        exit_with_error(cause)
+
+
+def run(argv: list[str]) -> None:
+    """Find the command that a command line names, import it and run it.
+
+    Raises:
+        SettingError: There is no such command.
+    """
+    if argv and argv[0] in ("-h", "--help"):
+        print(HELP, end="", flush=True)
+        return
+    name = argv[0] if argv else ""
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        problem = f"there is no command {name}" if name else "a command is missing"
+        raise SettingError(f"{problem}: give one of {', '.join(COMMANDS)}{hint}")
+    module = import_without_gc(COMMANDS[name].module)
+    if COMMANDS[name].module == "classifier.cli.lightning_cli":
+        getattr(module, name)(argv[1:])
+    else:
+        from classifier.cli.function_commands import run_function
+
+        run_function(getattr(module, name), argv[1:])
+
+
+def import_without_gc(name: str) -> ModuleType:
+    """Import a module without collecting garbage, and exempt everything imported from later collections.
+
+    Collections take a fifth of the time of the imports and find no garbage. At exit, they would take as long again.
+    """
+    if name in sys.modules:  # a second freeze would also keep garbage
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def find_user_error(error: BaseException) -> UserError | None:
+    """Return the error for the user among an error and those it was raised from, or None."""
+    if isinstance(error, OSError):
+        return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        if type(cause).__name__ == "MisconfigurationException":  # Lightning's; a comparison by type would import it
+            return SettingError(cause)
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def exit_with_error(error: UserError) -> NoReturn:
+    """Print a user error as one line, and exit with its status."""
+    if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+        time.sleep(2)  # if the first process fails, too, it reports the error and ends all others
+    print(f"{PROG}: error: {error}", file=sys.stderr)
+    sys.exit(error.exit_status)

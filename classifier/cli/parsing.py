@@ -1,0 +1,74 @@
+"""Parsers whose errors are one line, with a suggestion for a mistyped option."""
+
+import difflib
+import inspect
+import re
+from typing import NoReturn
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from classifier.class_paths import list_subclasses
+from classifier.errors import SettingError
+
+# Packages whose classes a file may name. Others need --allow_import.
+ALLOWED_PACKAGES = ("classifier", "lightning", "torch")
+
+# Lines of jsonargparse's message that walk through the types it tried.
+NOISE = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
+
+
+def shorten_message(message: str) -> str:
+    """Return an error message of jsonargparse, which lists every type it tried, as one line."""
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    value = re.search(r"Given value: (?:NestedArg\(.*val=)?'?([^\n')]*)", message)
+    lines = [line.strip(" -") for line in message.splitlines()]
+    reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or lines[-1:]
+    if denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
+        reasons = [f"{denied[1]} is not part of classifier; if you trust it, add --allow_import {denied[2]}"]
+    elif keys and re.search("dot import path|abstract|not a subclass|Import path", message):
+        if choices := list_choices(keys[0]):
+            reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(choices)}"]
+    elif value and "(" not in value[1] and value[1] not in "; ".join(reasons):
+        reasons.append(f"got {value[1]}")
+    text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
+    text = re.sub(r"(?<=required: )\w+$", lambda name: "PATH" if name[0] == "paths" else f"--{name[0]}", text)
+    return f"--{'.'.join(keys)}: {text}" if keys else text
+
+
+def list_choices(key: str) -> list[str]:
+    """Return the names of the networks for "model", of the data sets for "data", and nothing for other options."""
+    if key not in ("model", "data"):
+        return []
+    from classifier.data.base import ImageDataModule
+    from classifier.models.base import ImageClassifier
+
+    base = {"model": ImageClassifier, "data": ImageDataModule}[key]
+    return sorted(cls.__name__ for cls in list_subclasses(base) if not inspect.isabstract(cls))
+
+
+def allow_imports(packages: list[str]) -> None:
+    """Let options and files name classes of some packages, besides `ALLOWED_PACKAGES`.
+
+    Args:
+        packages: Import paths, such as "my_package".
+
+    Raises:
+        SettingError: One is not an import path.
+    """
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_PACKAGES))
+    try:
+        set_parsing_settings(import_path_allowlist=packages)
+    except ValueError as error:
+        raise SettingError(f"--allow_import: {error}") from error
+
+
+class OneLineErrors(ArgumentParser):
+    """A parser that raises a SettingError, in one line, for whatever is wrong with a command line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise a SettingError that tells what is wrong and what was probably meant."""
+        text = shorten_message(message)
+        if unknown := re.match(r"unrecognized arguments: --([\w.]+)", message):
+            close = difflib.get_close_matches(unknown[1], self.get_defaults().keys(), n=1)
+            text += f"; did you mean --{close[0]}?" if close else ""
+        raise SettingError(text)

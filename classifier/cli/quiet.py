@@ -1,0 +1,28 @@
+"""Silence what Lightning prints to everybody."""
+
+import logging
+import warnings
+
+IGNORED_WARNINGS = (
+    # The images are in memory: workers would not be faster.
+    ".*does not have many workers.*",
+    # Everything is logged once per epoch, and nothing per step.
+    ".*is smaller than the logging interval.*",
+    # Lightning 2.6.6 calls what PyTorch 2.15 deprecates.
+    ".*treespec, LeafSpec.*",
+    # Scoring does not need the callbacks that wrote the checkpoint.
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    # A run that continues from another folder's checkpoint has its own best epoch.
+    ".*The dirpath has changed from.*",
+    # A resumed run continues in its own folder.
+    ".*Checkpoint directory .* exists and is not empty.*",
+)
+
+
+def silence_lightning() -> None:
+    """Keep tips, and warnings that do not apply to images in memory, out of a run's output."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that somebody asked for
+    for message in IGNORED_WARNINGS:
+        warnings.filterwarnings("ignore", message)

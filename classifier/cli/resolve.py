@@ -1,0 +1,143 @@
+"""Resolve recipe names, checkpoint aliases and the settings stored in a checkpoint."""
+
+import argparse
+import json
+import pydoc
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.utilities import rank_zero_only
+
+from classifier.class_paths import PACKAGE
+from classifier.cli.parsing import allow_imports
+from classifier.errors import SettingError, one_line, require
+from classifier.models.checks import ARGS_FROM_DATA
+from classifier.runs.checkpoints import get_settings, load_checkpoint
+from classifier.runs.folders import LOGS, find_checkpoint
+
+RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
+DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
+
+
+@dataclass
+class ResolvedArgv:
+    """A command line without names of recipes and checkpoints.
+
+    Args:
+        argv: Arguments for the parser.
+        ckpt_path: Checkpoint that the command line names.
+        resumed_run: Folder of the run that continues.
+        resumed_epochs: Epochs that this run has done.
+    """
+
+    argv: list[str]
+    ckpt_path: Path | None = None
+    resumed_run: Path | None = None
+    resumed_epochs: int = 0
+
+
+def find_config(name: str) -> str:
+    """Return the path of the user's own file or, if there is none, of a packaged recipe.
+
+    Raises:
+        SettingError: There is neither, or the file is not YAML.
+    """
+    path = Path(name) if Path(name).is_file() else RECIPES.get(name)
+    if path is None:
+        raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(RECIPES)}")
+    try:
+        yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError(f"--config {name} is not YAML: {one_line(error)}") from error
+    return str(path)
+
+
+def read_default_recipe() -> dict[str, Any]:
+    """Return the recipe that a bare `fit` runs."""
+    return yaml.safe_load(RECIPES[DEFAULT_RECIPE].read_text())
+
+
+def resolve_recipes(argv: list[str], command: str) -> list[str]:
+    """Return the options of a command with paths in place of the names of recipes.
+
+    Raises:
+        SettingError: There is no such recipe, or an option cannot be given.
+    """
+    argv = list(argv)
+    for i, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        if option in ("-c", "--config") and equals:
+            argv[i] = f"--config={find_config(value)}"
+        elif option in ("-c", "--config") and i + 1 < len(argv):
+            argv[i + 1] = find_config(argv[i + 1])
+        elif option.removeprefix("--model.").removeprefix("init_args.") in ARGS_FROM_DATA:
+            raise SettingError(f"{option} comes from the data: leave it out")
+        elif option == "--data.val_split" and command == "validate":
+            raise SettingError("--data.val_split: which images were held out of training is stored in the checkpoint")
+    return argv
+
+
+def resolve_argv(command: str, argv: list[str]) -> ResolvedArgv:
+    """Resolve recipe names and checkpoint aliases.
+
+    Defaults, and the settings in a checkpoint, are put in front of the user's options, which therefore win. As defaults
+    of the parser they would leak: `--model CNN` would inherit the MLP's learning rate.
+
+    Args:
+        command: "fit", "validate" or "test".
+        argv: Its options.
+
+    Raises:
+        UserError: A recipe or a checkpoint is missing or cannot be used.
+    """
+    argv = resolve_recipes(argv, command)
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in ("--ckpt_path", "--model", "--data"):
+        known.add_argument(option, default="")
+    known.add_argument("--allow_import", action="append", default=[])
+    known.add_argument("--trainer.default_root_dir", dest="root", default=".")
+    try:
+        options, others = known.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise SettingError(str(error)) from error
+    # The command line itself is trusted: --data my_module.Stripes allows my_module.
+    named = [path.split(".")[0] for path in (options.model, options.data) if re.fullmatch(r"\w+(\.\w+)+", path)]
+    allowed = [*options.allow_import, *named]
+    allow_imports(allowed)
+    wants_help = bool({"-h", "--help", "--print_config"} & set(others))
+    if not options.ckpt_path and (command == "fit" or wants_help):
+        defaults = read_default_recipe()
+        return ResolvedArgv([f"--model={defaults['model']}", f"--data={defaults['data']}", *argv])
+    path = find_checkpoint(options.ckpt_path or "last", Path(options.root, LOGS))
+    return resolve_checkpoint(command, argv, path, bool(options.data), allowed)
+
+
+def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool, allowed: list[str]) -> ResolvedArgv:
+    """Put the settings in a checkpoint in front of the options of a command.
+
+    Args:
+        command: "fit", "validate" or "test".
+        argv: Its options.
+        path: The checkpoint.
+        has_data: Whether the options name a data set.
+        allowed: Packages that may be imported for the checkpoint's classes, besides this one.
+
+    Raises:
+        UserError: The file is not a checkpoint, or does not name its data.
+    """
+    checkpoint = load_checkpoint(path)
+    rank_zero_only(print)(f"checkpoint: {path}", flush=True)
+    for class_path in checkpoint["classes"].values():
+        if class_path.split(".")[0] in (PACKAGE, *allowed):
+            pydoc.locate(class_path)
+    settings = get_settings(checkpoint)
+    require(has_data or "data" in settings, f"{path} names no data set: add --data")
+    argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
+    run = path.parent.parent
+    if command != "fit" or run.resolve().parent.name != LOGS:
+        return ResolvedArgv(argv, path)
+    config = [f"--config={run / 'config.yaml'}"] if (run / "config.yaml").is_file() else []
+    return ResolvedArgv([*config, *argv], path, run, checkpoint["epoch"] + 1)

@@ -1,0 +1,46 @@
+"""Train with several seeds, and print a table of the results."""
+
+import gc
+import json
+import statistics
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+COLUMNS = ("accuracy/test", "loss/test", "accuracy/val", "loss/val")
+
+
+def train_seeds(train: Callable[[int], Path], first_run: Path, seeds: Iterable[int]) -> None:
+    """Train with further seeds, one run after the other, and print the table of all runs.
+
+    Args:
+        train: Trains with a seed, and returns the run's folder.
+        first_run: Folder of the run with the first seed.
+        seeds: The further seeds.
+    """
+    runs = [first_run]
+    for seed in seeds:
+        gc.collect()  # frees the data of the previous run
+        print(f"\nseed {seed}", flush=True)
+        runs.append(train(seed))
+    print("\n" + format_runs(runs))
+
+
+def format_runs(runs: list[Path]) -> str:
+    """Return a table of the final metrics: one line per run, then their mean and sample standard deviation.
+
+    Args:
+        runs: Folders of at least two runs, each with its `results.json`.
+    """
+    results = [json.loads((run / "results.json").read_text()) for run in runs]
+    last = [result["epochs"][-1] for result in results]
+    tags = [tag for tag in COLUMNS if all(epoch.get(tag) is not None for epoch in last)]
+    rows = [[epoch[tag] for tag in tags] for epoch in last]
+    columns = list(zip(*rows, strict=True))
+    rows += [list(map(statistics.mean, columns)), list(map(statistics.stdev, columns))]
+    titles = [*(f"seed {result['seed']}" for result in results), "mean", "standard deviation"]
+    names = [" ".join(reversed(tag.split("/"))) for tag in tags]
+    lines = [f"{f'{len(runs)} runs':<18}" + "".join(f"  {name:>13}" for name in names)]
+    for title, values, run in zip(titles, rows, [*runs, "", ""], strict=True):
+        cells = [f"{x:.2%}" if tag.startswith("accuracy") else f"{x:.4f}" for tag, x in zip(tags, values, strict=True)]
+        lines.append((f"{title:<18}" + "".join(f"  {cell:>13}" for cell in cells) + f"  {run}").rstrip())
+    return "\n".join(lines)

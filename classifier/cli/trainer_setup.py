@@ -1,0 +1,97 @@
+"""What a Trainer gets besides the user's options: callbacks, plugins, and the logger of a new or resumed run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
+
+from classifier.callbacks.checkpointing import AtomicCheckpointIO, EpochCheckpoint
+from classifier.callbacks.console import ConsoleReporter
+from classifier.callbacks.recorder import ResultsRecorder
+from classifier.callbacks.sigterm import KeepSigtermHandler
+from classifier.callbacks.tensorboard import TensorBoardReporter
+from classifier.cli.resolve import ResolvedArgv
+from classifier.errors import require
+from classifier.runs.folders import LOGS, create_run_dir
+
+
+def make_evaluation_callbacks(settings: Any) -> list[Callback]:
+    """Return the callbacks of every command, for the settings of its Trainer."""
+    return [KeepSigtermHandler(), ConsoleReporter(bar=settings.enable_progress_bar is not False)]
+
+
+def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: bool) -> list[Callback]:
+    """Return the callbacks of `fit`, besides those of every command.
+
+    Args:
+        settings: Settings of the Trainer.
+        pictures: Whether to draw pictures for TensorBoard.
+        has_validation_images: Whether there are images to choose the best epoch on.
+    """
+    callbacks: list[Callback] = [ResultsRecorder(), TensorBoardReporter(pictures)]
+    if settings.enable_checkpointing is not False:
+        if has_validation_images:
+            # Before "last", which therefore contains the state of "best" as of the same epoch.
+            callbacks.append(EpochCheckpoint("best", monitor="accuracy/val"))
+        callbacks.append(EpochCheckpoint("last"))
+    return callbacks
+
+
+def make_plugins(plugins: Any) -> list[Any]:
+    """Return the user's plugins, with one that writes checkpoints atomically unless the user chose another."""
+    given = [plugin for plugin in (plugins if isinstance(plugins, list) else [plugins]) if plugin]
+    return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, AtomicCheckpointIO()]
+
+
+def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
+    """Return the logger of a new run in a folder of its own, or of the resumed run.
+
+    Args:
+        root: Folder that contains the folder of all runs.
+        resolved: The command line.
+
+    Raises:
+        UserError: No folder can be created.
+    """
+    version: str | None
+    if run := resolved.resumed_run:
+        # TensorBoard drops what the run logged after the epoch that it continues from.
+        folder, version, purge_step = run.parent.parent, run.name, resolved.resumed_epochs + 1
+    else:
+        folder, purge_step = Path(root), None
+        version = create_run_dir(folder / LOGS) if is_first_process() else None
+    return TensorBoardLogger(folder, LOGS, version, purge_step=purge_step, default_hp_metric=False)
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes files and prints, before the processes know of each other."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
+    """Check that as many processes were started as the Trainer expects, and only one for `--seeds`.
+
+    Args:
+        trainer: The Trainer.
+        seeds: Number of runs.
+        creates_run: Whether each of them creates a folder.
+
+    Raises:
+        SettingError: The numbers disagree.
+    """
+    started = int(os.environ.get("WORLD_SIZE", trainer.world_size))
+    require(
+        started == trainer.world_size,
+        f"{started} processes were started, but --trainer.devices and --trainer.num_nodes ask for "
+        f"{trainer.world_size}: make them agree",
+    )
+    require(
+        seeds == 1 or (started == 1 and creates_run),
+        "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger, or "
+        "start every run by itself, with a --seed_everything of its own",
+    )

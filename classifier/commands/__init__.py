@@ -1,0 +1,1 @@
+"""Commands that are plain functions, for the command line and notebooks alike."""

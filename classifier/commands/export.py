@@ -1,0 +1,182 @@
+"""Export a network to a file for use without this package: .pth, .pt2 or .onnx."""
+
+import copy
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from classifier.errors import UserError, require
+from classifier.files import atomic_write
+from classifier.models.base import ImageClassifier
+from classifier.models.evaluation_mode import evaluation_mode
+from classifier.runs.checkpoints import load_checkpoint, load_data, load_model
+from classifier.runs.folders import find_checkpoint
+
+NUM_IMAGES = 1000  # that an exported file is checked on
+REQUIRED_PACKAGES = {".pth": (), ".pt2": (), ".onnx": ("onnx", "onnxscript", "onnxruntime")}
+
+
+def export(
+    output: str,
+    ckpt_path: str = "last",
+    allow_import: list[str] = [],  # noqa: B006 never changed; jsonargparse shows it in the help
+) -> None:
+    """Write the network of a checkpoint to a file for use without this package, and check that file on test images.
+
+    Args:
+        output: File to write. NAME.pth: the plain network's state_dict, for images normalised as in training.
+            NAME.pt2: torch.export, takes images (N, C, H, W), uint8 or float32 in [0, 1]. NAME.onnx: takes `images`
+            (N, C, H, W), uint8, and returns `logits`.
+        ckpt_path: Checkpoint to export: last or best of the newest run, a run's folder, or a .ckpt file.
+        allow_import: Packages of yours that the checkpoint may name classes of.
+
+    Raises:
+        UserError: The checkpoint does not exist, or the file cannot be written or differs from the network.
+    """
+    check_output(output)
+    path = find_checkpoint(ckpt_path)
+    print(f"checkpoint: {path}", flush=True)
+    checkpoint = load_checkpoint(path)
+    images, kind = read_test_images(checkpoint, allow_import)
+    difference = export_classifier(load_model(checkpoint, allow_import), output, images)
+    print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")
+
+
+def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> float:
+    """Write a network to a file, and return the largest difference of its logits from the module's.
+
+    Args:
+        module: The network; it is not changed.
+        output: File to write, whose extension chooses the format; see `export`. N is any number of images. Class names
+            are stored as JSON: in the extra file "class_names" of .pt2 and in the metadata of .onnx.
+        images: uint8 images (N, C, H, W) that the file is checked on before it gets its name.
+
+    Raises:
+        UserError: The file cannot be written, or it differs in a class or by more than 1e-4 in the logits; for logits
+            above 10, by more than 1e-5 of the largest.
+    """
+    path = check_output(output)
+    try:
+        with (
+            evaluation_mode(module),
+            atomic_write(path) as unfinished,
+            torch.no_grad(),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            run = write_network(module, unfinished)
+            pairs = [(module(batch.to(module.device)).cpu(), run(batch)) for batch in images.split(250)]
+            expected, logits = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
+            difference = (logits - expected).abs().max().item()
+            different = int((logits.argmax(1) != expected.argmax(1)).sum())
+            # For logits beyond 10, float32 itself is not exact to 1e-4 after many layers.
+            if different or not difference <= max(1e-4, 1e-5 * expected.abs().max().item()):
+                counts = f"in the class of {different} of {len(images):,} images, in the logits by {difference:.1e}"
+                raise UserError(f"--output {output} is not written, because it differs from the network {counts}")
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"--output {output} cannot be written: {str(error).strip().splitlines()[0]}") from error
+    return difference
+
+
+def check_output(output: str) -> Path:
+    """Return the path of a file to export to.
+
+    Raises:
+        SettingError: Its name has another extension.
+        UserError: Packages are missing, or it cannot be written.
+    """
+    path = Path(output)
+    known = ", ".join(REQUIRED_PACKAGES)
+    require(path.suffix in REQUIRED_PACKAGES, f"--output {output}: the file name must end in {known}")
+    if missing := [name for name in REQUIRED_PACKAGES[path.suffix] if find_spec(name) is None]:
+        raise UserError(f'--output {output} needs {", ".join(missing)}: pip install -e ".[onnx]"')
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"--output {output}: no file can be written there")
+    return path
+
+
+def read_test_images(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> tuple[Tensor, str]:
+    """Return uint8 images (N, C, H, W) for the network of a checkpoint, and their kind: "test" or "random".
+
+    Args:
+        checkpoint: The checkpoint; if the test images of its data cannot be read, the images are random.
+        allow_import: Packages that may be imported for the class of its data.
+    """
+    try:
+        data = load_data(checkpoint, allow_import)
+        data.hparams.download = False
+        data.prepare_data()
+        data.setup("test")
+        return data.datasets["test"][:NUM_IMAGES][0], "test"
+    except Exception:  # they only serve to check the file, and may be on another machine
+        shape = checkpoint["hyper_parameters"]["image_shape"]
+        return torch.randint(256, (NUM_IMAGES, *shape), dtype=torch.uint8), "random"
+
+
+class Standalone(nn.Module):
+    """A copy of a network on the CPU, with the normalisation in front.
+
+    Args:
+        module: The network.
+        scale: What pixels are divided by; None finds out from the type of the images.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, module: ImageClassifier, scale: float | None) -> None:
+        super().__init__()
+        self.network, self.scale = copy.deepcopy(module.network), scale
+        self.register_buffer("mean", module.mean)
+        self.register_buffer("std", module.std)
+        self.cpu().eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, num_classes) for images (N, C, H, W)."""
+        # A traced program has no branches on the type: 0 - 1 is 255 in uint8, and -1 in floating point.
+        scale = self.scale or (images[:1, :1, :1, :1] * 0 - 1).abs()
+        return self.network((images / scale - self.mean) / self.std)
+
+
+def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Tensor]:
+    """Write a file in the format of its extension, and return a function that computes logits with that file.
+
+    Args:
+        module: The network.
+        path: The file.
+
+    Returns:
+        A function from uint8 images (N, C, H, W) to logits (N, num_classes).
+    """
+    standalone = Standalone(module, scale=255 if path.suffix == ".onnx" else None)
+    if path.suffix == ".pth":
+        torch.save(standalone.network.state_dict(), path)
+        standalone.network.load_state_dict(torch.load(path, weights_only=True))
+        return standalone
+    example = (torch.zeros(2, *module.hparams.image_shape, dtype=torch.uint8),)
+    class_names = json.dumps(module.hparams.class_names)
+    if path.suffix == ".pt2":
+        program = torch.export.export(standalone, example, dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}})
+        torch.export.save(program, path, extra_files={"class_names": class_names})
+        return torch.export.load(path).module()
+    from onnxruntime import InferenceSession
+
+    onnx_program: Any = torch.onnx.export(
+        standalone,
+        example,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes={"images": {0: "batch"}},
+        verbose=False,
+    )
+    onnx_program.model.metadata_props["class_names"] = class_names
+    onnx_program.save(path)
+    session = InferenceSession(path)
+    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])

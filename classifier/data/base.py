@@ -1,0 +1,213 @@
+"""Base of all data sets: a LightningDataModule that splits, batches and augments uint8 images."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from classifier.data.augmentation import cut_out, flip_images, shift_images
+from classifier.data.dataset import Batch, ImageDataset
+from classifier.data.sampling import make_sampler
+from classifier.data.sources import ImagesInMemory, ImageSource, keep_batch
+from classifier.errors import UserError, require
+from classifier.hparams import NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
+from classifier.seeding import get_seed
+
+
+class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
+    """Base of all data sets: a subclass states its constants and reads its images.
+
+    Args:
+        root: Folder that contains the files, or that they are downloaded to.
+        batch_size: Images per training step, on each device; above 0.
+        val_split: Number of images held out of the training set, the same ones for every seed; 0 for none. If there
+            are any, the best epoch is chosen on them; the test images never choose anything.
+        download: Whether to download missing files.
+        test_batch_size: Images per evaluation step, on each device; above 0.
+        drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
+        flip: Which training images to mirror left to right: none; random, half of them, drawn again in every epoch; or
+            alternating, a random half in the first epoch, and then every image in every other epoch (Jordan, 2024).
+        shift: Largest random translation of a training image in pixels; below its height and width, 0 for none.
+        cutout: Side in pixels of a square that is cut out of every training image and filled with `mean`; 0 for none.
+
+    Raises:
+        SettingError: An argument is out of its range.
+        UserError: Files are missing or damaged.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    splits: tuple[str, ...] = ("train", "test")  # those that `read` is called for; may include "val"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    dark_background: bool = False  # whether all images show light objects on black; predict then inverts others
+    limits: ClassVar[dict[str, Limit]] = {
+        "batch_size": POSITIVE,
+        "test_batch_size": POSITIVE,
+        "val_split": NOT_NEGATIVE,
+        "shift": NOT_NEGATIVE,
+        "cutout": NOT_NEGATIVE,
+    }
+
+    def __init__(
+        self,
+        root: str = "data",
+        batch_size: int = 64,
+        val_split: int = 0,
+        download: bool = True,
+        test_batch_size: int = 500,
+        drop_last: bool = False,
+        flip: Literal["none", "random", "alternating"] = "none",
+        shift: int = 0,
+        cutout: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.check_hparams()
+        self.augments = flip != "none" or shift > 0 or cutout > 0
+        self.datasets: dict[str, ImageDataset] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def has_validation_images(self) -> bool:
+        """Whether there are images to choose the best epoch on."""
+        return "val" in self.splits or self.hparams.val_split > 0
+
+    @abstractmethod
+    def read(self, split: str) -> tuple[Tensor | ImageSource, Tensor]:
+        """Return the images and labels of one of `splits`.
+
+        Args:
+            split: "train", "test" or, for a data set that names it in `splits`, "val".
+
+        Returns:
+            uint8 images (N, C, H, W) or an ImageSource, and int64 labels (N,).
+        """
+
+    def setup(self, stage: str) -> None:
+        """Read the splits that a stage needs; `stage` is "fit", "validate", "test" or "predict"."""
+        if stage in ("fit", "validate") and "train" not in self.datasets:
+            self._setup_training_splits()
+        if stage in ("fit", "test") and "test" in self.splits and "test" not in self.datasets:
+            self.datasets["test"] = ImageDataset(*self._read_checked("test"), "test")
+
+    def _setup_training_splits(self) -> None:
+        """Read the training images, and hold out the validation images where the data set has none of its own."""
+        source, labels = self._read_checked("train")
+        held_out, shift = self.hparams.val_split, self.hparams.shift
+        require(shift < min(self.image_shape[1:]), f"shift must be below {min(self.image_shape[1:])}, not {shift}")
+        require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
+        if "val" in self.splits:
+            self.datasets["val"] = ImageDataset(*self._read_checked("val"), "val")
+        elif held_out:
+            order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+            chosen, rest = order[:held_out].sort().values, order[held_out:].sort().values
+            self.datasets["val"] = ImageDataset(source.subset(chosen), labels[chosen], "val")
+            source, labels = source.subset(rest), labels[rest]
+        flipped = None
+        if self.hparams.flip == "alternating":
+            flipped = torch.rand(len(labels), generator=torch.Generator().manual_seed(get_seed() or 0)) < 0.5
+        self.datasets["train"] = ImageDataset(source, labels, "train", flipped)
+
+    def _read_checked(self, split: str) -> tuple[ImageSource, Tensor]:
+        """Return what `read` returns, as a source.
+
+        Raises:
+            UserError: The images or labels are not what the class declares.
+        """
+        images, labels = self.read(split)
+        dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
+        source = ImagesInMemory(images) if isinstance(images, Tensor) else images
+        expected = tuple(self.image_shape)
+        problems = {
+            f"{len(source)} images and {len(labels)} labels": len(source) != len(labels),
+            "no images": len(labels) == 0,
+            f"images {source.image_shape} of {dtype}, not {expected} of torch.uint8": (
+                tuple(source.image_shape) != expected or dtype != torch.uint8
+            ),
+            f"labels beyond 0 to {self.num_classes - 1}": bool(((labels < 0) | (labels >= self.num_classes)).any()),
+        }
+        if found := [problem for problem, is_there in problems.items() if is_there]:
+            name = {"train": "training", "val": "validation", "test": "test"}[split]
+            raise UserError(f"the {name} set of {type(self).__name__} has {found[0]}")
+        return source, labels
+
+    def train_dataloader(self) -> DataLoader:
+        """Return shuffled batches of the training images, in an order that seed and epoch determine."""
+        return self._make_loader("train", self.hparams.batch_size)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """Return what is scored after every epoch: the validation images, if any, and while fitting the test images."""
+        splits = [split for split in ("val", "test") if split in self.datasets]
+        if self.trainer is not None and self.trainer.state.fn == "validate":
+            require("val" in splits, "there are no validation images, because val_split is 0: use test")
+            splits = ["val"]
+        return [self._make_loader(split, self.hparams.test_batch_size) for split in splits]
+
+    def test_dataloader(self) -> DataLoader:
+        """Return the test images in order."""
+        require("test" in self.datasets, f"{type(self).__name__} has no test images")
+        return self._make_loader("test", self.hparams.test_batch_size)
+
+    def _make_loader(self, split: str, batch_size: int) -> DataLoader:
+        """Return the batches of a split that this process works on."""
+        dataset, trainer = self.datasets[split], self.trainer
+        num_processes, rank = (trainer.world_size, trainer.global_rank) if trainer is not None else (1, 0)
+        if trainer is not None:
+            # Images in memory stay on the device of the network, so that no step waits for a transfer.
+            dataset.move_to(trainer.strategy.root_device)
+        workers = dataset.source.count_workers(num_processes)
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=make_sampler(dataset, split, rank, num_processes),
+            drop_last=split == "train" and self.hparams.drop_last,
+            collate_fn=keep_batch,
+            # Without its own generator, a loader would draw from the one that a resumed run has to reproduce.
+            generator=torch.Generator(),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
+    # Lightning's own transfer hooks search the batch for tensors. These overrides cost a step nothing.
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return the batch unchanged."""
+        return batch
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Return images and labels on the device."""
+        images, labels = batch
+        return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return the batch, augmented if it is a training batch."""
+        if not (self.augments and self.trainer is not None and self.trainer.training):
+            return batch
+        return self.augment(batch[0], self.trainer.current_epoch), batch[1]
+
+    def augment(self, images: Tensor, epoch: int) -> Tensor:
+        """Return training images flipped, shifted and cut out as the hyperparameters say.
+
+        Args:
+            images: uint8 images (N, C, H, W), as the data set returns them.
+            epoch: Index of the epoch, from 0.
+        """
+        flip, shift, cutout = (self.hparams[name] for name in ("flip", "shift", "cutout"))
+        if flip == "random":
+            images = flip_images(images, torch.rand(len(images), device=images.device) < 0.5)
+        elif flip == "alternating" and epoch % 2:  # in epoch 0 the data set itself flips a random half
+            images = images.flip(-1)
+        if shift:
+            images = shift_images(images, shift)
+        if cutout:
+            fill = (torch.tensor(self.mean, device=images.device) * 255).round().to(images.dtype).view(-1, 1, 1)
+            images = cut_out(images, cutout, fill)
+        return images

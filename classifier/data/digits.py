@@ -1,0 +1,29 @@
+"""The handwritten digits that come with scikit-learn."""
+
+import torch
+from torch import Tensor
+
+from classifier.data.base import ImageDataModule
+
+
+class Digits(ImageDataModule):
+    """1,797 grey images of handwritten digits, 8x8, bundled with scikit-learn (Alpaydin and Kaynak, 1998).
+
+    A fixed split with the same proportion of every digit puts 1,437 into the training and 360 into the test set.
+    """
+
+    image_shape = (1, 8, 8)
+    class_names = tuple("0123456789")
+    dark_background = True
+
+    def read(self, split: str) -> tuple[Tensor, Tensor]:
+        """Return images (N, 1, 8, 8) and labels (N,) of "train" or "test"."""
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        digits = load_digits()
+        images = (torch.from_numpy(digits.images) * (255 / 16)).round().to(torch.uint8).unsqueeze(1)  # from 0 to 16
+        labels = torch.from_numpy(digits.target).long()
+        train, test = train_test_split(range(len(labels)), test_size=360, stratify=digits.target, random_state=0)
+        indices = train if split == "train" else test
+        return images[indices], labels[indices]

@@ -1,0 +1,140 @@
+"""The user's own images, in one folder per class."""
+
+import math
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from classifier.data.base import ImageDataModule
+from classifier.data.cache import check_all, decode_all
+from classifier.data.listing import list_image_files, list_subfolders
+from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
+from classifier.errors import UserError, one_line
+from classifier.hparams import NOT_NEGATIVE, POSITIVE, Limit
+
+
+class ImageFolder(ImageDataModule):
+    """Images of your own, in folders named after their classes.
+
+    The root contains `train/<class>/` and `test/<class>/` or, if it has no such folders, `<class>/`; then a fixed
+    fraction of every class becomes the test set. Hidden files, and files without the extension of an image format, are
+    skipped. Images can have any format and size; see `read_image` for how they are brought to one shape.
+
+    Decoded images are cached in `.cache/` under the root, if it can be written to, until a file changes its name, size
+    or time.
+
+    Args:
+        root: Folder that contains the class folders.
+        image_size: Height and width of all images after resizing, above 0.
+        channels: 3 for RGB, 1 for grey.
+        test_split: Fraction of every class to test on if there is no test folder; above 0 and below 1.
+        cache: Megabytes (10^6 bytes) that the images may take in memory. Beyond that, they are decoded again in every
+            epoch.
+        batch_size: Images per training step, on each device; above 0.
+        **kwargs: Further arguments of ImageDataModule.
+
+    Raises:
+        SettingError: An argument is out of its range.
+        UserError: There are no class folders, or files cannot be read.
+    """
+
+    mean = (0.5,)  # as for CIFAR10; the base's mean of 0 and std of 1 would leave all inputs positive
+    std = (0.5,)
+    limits: ClassVar[dict[str, Limit]] = {
+        "image_size": POSITIVE,
+        "test_split": ("above 0 and below 1", lambda fraction: 0 < fraction < 1),
+        "cache": NOT_NEGATIVE,
+    }
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int = 32,
+        channels: Literal[1, 3] = 3,
+        test_split: float = 0.2,
+        cache: int = 1000,
+        batch_size: int = 64,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, **kwargs)
+        self.image_shape = (channels, image_size, image_size)
+        self.class_names = self._find_classes(Path(root))
+        self.source: ImageSource | None = None
+
+    def _find_classes(self, root: Path) -> tuple[str, ...]:
+        """Return the names of the class folders, and find out whether there is a folder for each split.
+
+        Raises:
+            UserError: There are no class folders, or those of the splits differ.
+        """
+        train, test = root / "train", root / "test"
+        self.has_split_folders = bool(list_subfolders(train))
+        class_names = list_subfolders(train if self.has_split_folders else root)
+        if len(class_names) < 2:
+            raise UserError(
+                f"{root} must contain a folder for each of two or more classes, or train/ and test/ that do"
+            )
+        if self.has_split_folders:
+            tested = list_subfolders(test)
+            if not tested:
+                raise UserError(
+                    f"{root} has train/ with class folders, but no test/ with class folders: add test/, or test on a "
+                    f"fraction of the images with --data.root {train}"
+                )
+            if unknown := sorted(set(tested) - set(class_names)):
+                raise UserError(f"{root}: test/ has classes that train/ does not have: {', '.join(unknown)}")
+        return class_names
+
+    def _list_files(self, folder: Path) -> tuple[list[str], list[int]]:
+        """Return the image files in the class folders below `folder`, and their labels."""
+        found = [list_image_files([folder / name]) if (folder / name).is_dir() else [] for name in self.class_names]
+        return [*chain(*found)], [label for label, files in enumerate(found) for _ in files]
+
+    def _split_files(self) -> tuple[list[str], list[str], list[int], list[int]]:
+        """Return training files, test files, training labels and test labels.
+
+        Raises:
+            UserError: A class has too few images to be split.
+        """
+        root = Path(self.hparams.root)
+        if self.has_split_folders:
+            (train, train_labels), (test, test_labels) = (self._list_files(root / split) for split in ("train", "test"))
+            return train, test, train_labels, test_labels
+        from sklearn.model_selection import train_test_split
+
+        files, labels = self._list_files(root)
+        names, fraction = [self.class_names[label] for label in labels], self.hparams.test_split
+        try:
+            return train_test_split(files, labels, test_size=fraction, stratify=names, random_state=0)
+        except ValueError as error:
+            raise UserError(f"{root} cannot be split: {one_line(error)}") from error
+
+    def prepare_data(self) -> None:
+        """Find, check and decode the files; further processes, started later, find the decoded images in the cache.
+
+        Raises:
+            UserError: Files cannot be read, or a class has too few images to be split.
+        """
+        self._load_source()
+
+    def _load_source(self) -> ImageSource:
+        """Return all images, the training images first; the files are read once."""
+        if self.source is None:
+            train, test, train_labels, test_labels = self._split_files()
+            self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
+            files, root = ImagesInFiles(train + test, self.image_shape), Path(self.hparams.root)
+            if len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6:
+                self.source = ImagesInMemory(decode_all(files, root), names=files.paths)
+            else:
+                check_all(files, root)
+                self.source = files
+        return self.source
+
+    def read(self, split: str) -> tuple[ImageSource, Tensor]:
+        """Return images (N, C, H, W), in memory or in files, and labels (N,) of "train" or "test"."""
+        source = self._load_source()
+        first, last = (0, self.num_train) if split == "train" else (self.num_train, len(self.labels))
+        return source.subset(range(first, last)), self.labels[first:last]

@@ -1,0 +1,102 @@
+"""Hyperparameters: plain values, limits, and constructor signatures that include the base class's arguments."""
+
+import inspect
+import os
+import typing
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from classifier.errors import require
+
+# What a value must be, in words, and the test for it.
+Limit = tuple[str, Callable[[Any], bool]]
+POSITIVE: Limit = ("above 0", lambda value: value > 0)
+NOT_NEGATIVE: Limit = ("at least 0", lambda value: value >= 0)
+FRACTION: Limit = ("from 0 to below 1", lambda value: 0 <= value < 1)
+UNIT_INTERVAL: Limit = ("from 0 to 1", lambda value: 0 <= value <= 1)
+ALL_POSITIVE: Limit = ("above 0", lambda values: all(value > 0 for value in values))
+IMAGE_SHAPE: Limit = (
+    "(channels, height, width), each above 0",
+    lambda shape: len(shape) == 3 and all(size > 0 for size in shape),
+)
+
+
+def to_builtin_types(value: Any) -> Any:
+    """Return hyperparameters as numbers, strings and tuples of these, which a checkpoint can hold without code.
+
+    Args:
+        value: A hyperparameter or a mapping or sequence of hyperparameters; NumPy and PyTorch scalars are converted.
+    """
+    if isinstance(value, dict):
+        return {key: to_builtin_types(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(to_builtin_types(item) for item in value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def merge_signatures(cls: type) -> inspect.Signature:
+    """Return the signature of a class's constructor, with the base class's arguments in place of `**kwargs`."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]  # without self
+        # Arguments that reach a base class through **kwargs are keywords.
+        kind = inspect.Parameter.KEYWORD_ONLY if parameters else None
+        for parameter in own:
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                parameters.setdefault(parameter.name, parameter.replace(kind=kind or parameter.kind))
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+            break
+    return inspect.Signature(list(parameters.values()))
+
+
+class CheckedHyperparameters:
+    """Mixin that checks a module's hyperparameters and shows all constructor arguments in `help` and completion.
+
+    `limits` maps names of hyperparameters to limits. A subclass states those of its own arguments only.
+    """
+
+    limits: ClassVar[dict[str, Limit]] = {}
+
+    if TYPE_CHECKING:
+
+        @property
+        def hparams(self) -> Any:
+            """The hyperparameters, by name as items or attributes; Lightning's mixin provides them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give the subclass a signature that lists its own arguments and those of its base classes."""
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = merge_signatures(cls)  # type: ignore[attr-defined]
+
+    def check_hparams(self) -> None:
+        """Convert `self.hparams` to builtin types and check them against `limits` and `Literal` annotations.
+
+        Raises:
+            SettingError: A value is out of its range, or is none of the choices.
+        """
+        hparams = self.hparams
+        hparams.update(to_builtin_types(dict(hparams)))
+        for base in type(self).__mro__:
+            for name, (description, holds) in vars(base).get("limits", {}).items():
+                valid = name not in hparams or _holds(holds, hparams[name])
+                require(valid, f"{name} must be {description}, not {hparams.get(name)}")
+            if "__init__" not in vars(base):
+                continue
+            for name, annotation in typing.get_type_hints(vars(base)["__init__"]).items():
+                if typing.get_origin(annotation) is typing.Literal and name in hparams:
+                    *most, last = map(str, typing.get_args(annotation))
+                    choices = f"{', '.join(most)} or {last}"
+                    valid = hparams[name] in typing.get_args(annotation)
+                    require(valid, f"{name} must be {choices}, not {hparams[name]}")
+
+
+def _holds(holds: Callable[[Any], bool], value: Any) -> bool:
+    """Return whether a limit holds; it does not for a value of another type."""
+    try:
+        return holds(value)
+    except TypeError:
+        return False

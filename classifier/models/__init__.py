@@ -1,0 +1,1 @@
+"""Networks: the common LightningModule, its optimizer and metrics, and one file per network."""

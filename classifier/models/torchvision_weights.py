@@ -1,0 +1,58 @@
+"""Read pretrained weights for torchvision's networks."""
+
+import re
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+
+from classifier.errors import UserError, require
+
+
+def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, tuple[float, ...]]]:
+    """Return the state_dict of a file or of torchvision's weights, and the normalisation that they need.
+
+    Args:
+        name: Name of the network, as torchvision has it.
+        weights: A .pth file, or the name of weights that torchvision has for this network.
+
+    Returns:
+        The state_dict, and `mean` and `std` of the images; for a file, nothing is known of them.
+
+    Raises:
+        SettingError: There is no such file, and torchvision has no such weights.
+        UserError: The weights cannot be read or downloaded.
+    """
+    if Path(weights).is_file():
+        try:
+            return dict(torch.load(weights, map_location="cpu", weights_only=True)), {}
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise UserError(f"weights {weights}: no state_dict can be read from this file ({reason[0]})") from error
+    entries = torchvision.models.get_model_weights(name).__members__
+    require(weights in entries, f"weights {weights}: there is no such file, and torchvision has {', '.join(entries)}")
+    entry = entries[weights]
+    try:
+        state = entry.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
+    except Exception as error:
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+        problem = f"{'is damaged' if file.is_file() else 'could not be downloaded'} ({str(error).splitlines()[0]})"
+        raise UserError(f"weights {weights}: {file} {problem}; save {entry.url} under that name") from error
+    # densenet's layers had other names when its weights were saved.
+    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
+    transforms = entry.transforms()
+    return state, {"mean": transforms.mean, "std": transforms.std}
+
+
+def crop_kernels(kernels: Tensor, shape: torch.Size) -> Tensor:
+    """Return the centre of convolution kernels, summed over the channels for grey images.
+
+    Args:
+        kernels: Weights (out, in, height, width).
+        shape: Shape of the result; height and width are at most those of the kernels.
+    """
+    if shape[1] == 1:
+        kernels = kernels.sum(1, keepdim=True)
+    top, left = ((have - need) // 2 for have, need in zip(kernels.shape[2:], shape[2:], strict=True))
+    return kernels[:, :, top : top + shape[2], left : left + shape[3]]

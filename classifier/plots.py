@@ -1,0 +1,152 @@
+"""Figures of images, confusion matrices and curves, for a notebook or TensorBoard."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure  # without pyplot, which would keep every figure in memory
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from classifier.errors import UserError
+
+TILE = 112  # pixels per image: four fit side by side, with legible captions, in the width that TensorBoard shows first
+FRAME = 5  # pixels
+LINE = 20  # pixels from one line of a caption to the next
+COLORS = {"train": "C0", "val": "C2", "test": "C1"}  # of matplotlib's default cycle
+DARK, GREY, RED = "0.1", 0.85, (0.84, 0.1, 0.1)
+
+
+def make_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in pixels, white also on a dark page."""
+    return Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+
+
+def truncate(name: str, length: int) -> str:
+    """Return a name of at most `length` characters."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def make_tiles(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) as RGB in [0, 1], enlarged by a whole factor or reduced to at most TILE pixels."""
+    images = images.detach().cpu()
+    images = (images / 255 if images.dtype == torch.uint8 else images.float()).clamp(0, 1)
+    side = max(images.shape[2:])
+    scale = TILE // side or TILE / side
+    images = F.interpolate(images, [max(1, int(length * scale)) for length in images.shape[2:]], mode="area")
+    return images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
+
+
+def plot_images(
+    images: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
+    predictions: Tensor | None = None,
+    notes: Sequence[str] | None = None,
+    title: str = "",
+    columns: int = 4,
+) -> Figure:
+    """Return a figure of images, captioned with the true class and, if given, the predicted class above it.
+
+    Wrong predictions have a red frame and a red caption.
+
+    Args:
+        images: Images (N, C, H, W), uint8 or float in [0, 1], of any size; N above 0.
+        labels: True classes (N,).
+        class_names: Names of the classes in the order of their labels.
+        predictions: Predicted classes (N,).
+        notes: One more line of caption per image.
+        title: Line above all images.
+        columns: Number of images side by side.
+    """
+    tiles = make_tiles(images)
+    count, _, height, width = tiles.shape
+    classes = [column.cpu() for column in (predictions, labels) if column is not None]
+    wrong = classes[0] != classes[-1]
+    # The frames are pixels, because matplotlib draws one picture faster than many rectangles or axes.
+    cells = torch.ones(count, 3, height + 2 * FRAME + (len(classes) + bool(notes)) * LINE + LINE // 2, TILE + 4 * FRAME)
+    left = (cells.shape[3] - width) // 2
+    framed = cells[:, :, : height + 2 * FRAME, left - FRAME : left + width + FRAME]
+    framed[:] = GREY
+    framed[wrong] = torch.tensor(RED).view(3, 1, 1)
+    framed[:, :, FRAME:-FRAME, FRAME:-FRAME] = tiles
+    head = 3 * LINE // 2 if title else FRAME
+    grid = F.pad(make_grid(cells, nrow=columns, padding=0, pad_value=1.0), (0, 0, head, 0), value=1.0)
+
+    figure = make_figure(grid.shape[2], grid.shape[1])
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.imshow(grid.permute(1, 2, 0).numpy(), aspect="auto", interpolation="nearest")
+    style: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
+    axes.text(grid.shape[2] / 2, LINE // 4, title, color=DARK, fontsize=11, **style)
+    for i in range(count):
+        caption = [truncate(class_names[int(column[i])], 12) for column in classes] + ([notes[i]] if notes else [])
+        x, y = (i % columns + 0.5) * cells.shape[3], head + i // columns * cells.shape[2] + framed.shape[2] + 2
+        axes.text(x, y, "\n".join(caption), color=RED if wrong[i] else DARK, fontsize=12, **style)
+    return figure
+
+
+def plot_confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
+    """Return a figure of a confusion matrix, shaded by the fraction of each true class.
+
+    It shows the counts of up to 20 classes, and names at most 100.
+
+    Args:
+        counts: Numbers of images (C true, C predicted).
+        class_names: Names of the C classes in the order of their labels.
+    """
+    counts = counts.cpu()
+    fractions = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    size, correct, total = len(counts), int(counts.trace()), int(counts.sum())
+    small = size <= 20
+    names = [truncate(name, 14) for name in class_names]
+    side = min(max(38 * size, 340), 1000)  # pixels
+    margin = 45 + (10 if small else 6) * max(len(name) for name in names)
+    width, height = margin + side + 10, margin + side + 35
+    figure = make_figure(width, height)
+    axes = figure.add_axes((margin / width, margin / height, side / width, side / height))
+    axes.imshow(fractions.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.set_title(f"{correct:,} of {total:,} images correct ({correct / max(total, 1):.1%})", fontsize=12)
+    axes.set_xlabel("predicted class", fontsize=12)
+    axes.set_ylabel("true class", fontsize=12)
+    ticks = range(0, size, -(-size // 100))
+    for axis, rotation in ((axes.xaxis, 90), (axes.yaxis, 0)):
+        style: dict[str, Any] = {"rotation": rotation, "fontsize": 11 if small else 7, "parse_math": False}
+        axis.set_ticks(ticks, [names[i] for i in ticks], **style)
+    for true, predicted in counts.nonzero().tolist() if small else ():
+        number, color = int(counts[true, predicted]), "white" if fractions[true, predicted] > 0.5 else DARK
+        style = {"ha": "center", "va": "center", "fontsize": 11 if number < 1000 else 8}
+        axes.text(predicted, true, str(number), color=color, **style)
+    return figure
+
+
+def plot_curves(run: str | Path) -> Figure:
+    """Return a figure of loss and accuracy of every epoch of a run.
+
+    Args:
+        run: Folder of a run with a `results.json`.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    file = Path(run, "results.json")
+    if not file.is_file():
+        raise UserError(f"there is no {file}: give the folder of a run that was trained with ResultsRecorder")
+    results = json.loads(file.read_text())
+    figure = make_figure(900, 360)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, color in COLORS.items():
+            tag = f"{name}/{split}"
+            if points := [(epoch["epoch"], epoch[tag]) for epoch in results["epochs"] if epoch.get(tag) is not None]:
+                axes.plot(*zip(*points, strict=True), color=color, marker=".", label=f"{split} {points[-1][1]:.4g}")
+        axes.set_xlabel("epochs done")
+        axes.set_title(f"{name} of {results['model']} on {results['data']}", fontsize=11)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    figure.subplots_adjust(0.06, 0.13, 0.98, 0.92)
+    return figure

@@ -1,0 +1,90 @@
+"""Folders of runs: create one, lock it, and find checkpoints by name."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from classifier.errors import UserError
+
+LOGS = "lightning_logs"
+
+
+def create_run_dir(logs: Path) -> str:
+    """Create the folder of a new run and return its name; no other process can claim the same one.
+
+    Args:
+        logs: Folder of the runs.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        taken = [path.name.removeprefix("version_") for path in logs.glob("version_*")]
+        for number in itertools.count(max((int(name) for name in taken if name.isdigit()), default=-1) + 1):
+            with contextlib.suppress(FileExistsError):
+                (logs / f"version_{number}").mkdir()
+                return f"version_{number}"
+    except OSError as error:
+        raise UserError(
+            f"no run can be created in {logs}: {error.strerror}; choose another place with --trainer.default_root_dir"
+        ) from error
+    raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def lock_run_dir(run_dir: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a run's folder while the context is open.
+
+    Two processes that write to one run would corrupt its checkpoints. The lock is released when the process exits,
+    however it exits.
+
+    Args:
+        run_dir: Folder of the run; it must exist.
+
+    Raises:
+        UserError: Another process holds the lock. The message names the folder and how to proceed.
+    """
+    lock = FileLock(run_dir / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise UserError(f"another process is writing to {run_dir}: stop it, or wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:
+    """Return the checkpoint file that a name refers to.
+
+    Args:
+        name: "last" or "best" of the newest run, a run's folder, or a checkpoint file.
+        logs: Folder of the runs.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name in ("last", "best"):
+        files = sorted(logs.glob("*/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not files:
+            raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit creates one")
+        best = files[-1].with_name("best.ckpt")
+        return best if name == "best" and best.is_file() else find_last(files[-1].parent)
+    path = Path(name)
+    if path.is_dir():
+        path = find_last(path / "checkpoints")
+    if not path.is_file():
+        raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
+    return path
+
+
+def find_last(folder: Path) -> Path:
+    """Return `last.ckpt` of a folder or, if Lightning chose the names as in a notebook, its newest checkpoint."""
+    files = sorted(folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    last = folder / "last.ckpt"
+    return files[-1] if files and last not in files else last

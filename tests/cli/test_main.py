@@ -1,0 +1,142 @@
+"""The table of commands: help, mistyped commands, exit statuses, and what a command imports."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers.processes import REPOSITORY
+from helpers.runs import FIT_DIGITS
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from classifier.cli.main import COMMANDS, find_user_error, main
+from classifier.errors import SettingError, UserError
+
+HEAVY_PACKAGES = {"torch", "lightning", "jsonargparse"}
+
+
+def run_python(code: str) -> subprocess.CompletedProcess:
+    """Run code in a new interpreter that ends by printing the names of all imported modules to stderr."""
+    code = f"import sys\ntry:\n    {code}\nfinally:\n    print(*sys.modules, sep='\\n', file=sys.stderr)"
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+
+
+def run_and_list_imports(*args: str) -> tuple[int, str, set[str]]:
+    """Run `python -m classifier` in a new interpreter.
+
+    Returns:
+        Exit status, stdout, and the lines of stderr, which are any error and the names of all imported modules.
+    """
+    done = run_python(f"from classifier.cli.main import main; main({list(args)})")
+    return done.returncode, done.stdout, set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_every_command_without_importing_pytorch(option):
+    status, printed, imported = run_and_list_imports(option)
+    assert status == 0
+    assert printed.startswith("usage: python -m classifier COMMAND [options]\n")
+    for name, command in COMMANDS.items():
+        assert f"  {name:<10} {command.help}\n" in printed
+    assert "classifier.cli.main" in imported
+    assert not imported & HEAVY_PACKAGES
+
+
+def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):
+    done = run_program("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run_and_list_imports("--help")[1]
+
+
+def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch():
+    status, printed, lines = run_and_list_imports("fti", "--config", "digits")
+    message = "there is no command fti: give one of fit, validate, test, predict, export; did you mean fit?"
+    assert (status, printed) == (2, "")
+    assert f"python -m classifier: error: {message}" in lines
+    assert not lines & HEAVY_PACKAGES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "a command is missing: give one of fit, validate, test, predict, export"),
+        (["frob"], "there is no command frob: give one of fit, validate, test, predict, export"),
+        (
+            ["pedict"],
+            "there is no command pedict: give one of fit, validate, test, predict, export; did you mean predict?",
+        ),
+    ],
+)
+def test_missing_or_unknown_command_lists_the_commands(fail, arguments, message):
+    assert fail(*arguments) == (2, f"python -m classifier: error: {message}")
+
+
+def test_predict_imports_neither_tensorboard_nor_lightnings_command_line():
+    status, printed, imported = run_and_list_imports("predict", "--help")
+    assert (status, "--output" in printed) == (0, True)
+    assert {"torch", "lightning.pytorch"} <= imported
+    assert not imported & {"tensorboard", "torch.utils.tensorboard", "lightning.pytorch.cli"}
+
+
+def test_environment_variable_shows_the_traceback_of_a_user_error(monkeypatch):
+    monkeypatch.setenv("CLASSIFIER_TRACEBACK", "1")
+    with pytest.raises(UserError, match="no run with a checkpoint"):
+        main(["test", "--ckpt_path", "last"])
+
+
+def test_environment_variable_of_0_shows_no_traceback(fail, monkeypatch):
+    monkeypatch.setenv("CLASSIFIER_TRACEBACK", "0")
+    assert fail("test", "--ckpt_path", "last")[0] == 1
+
+
+def raise_from(error: Exception, cause: Exception) -> Exception:
+    """Return an error that was raised from another one."""
+    try:
+        try:
+            raise cause
+        except type(cause) as inner:
+            raise error from inner
+    except type(error) as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UserError("a file is missing"), 1),
+        (SettingError("a value is wrong"), 2),
+        (raise_from(RuntimeError("in a hook"), SettingError("a value is wrong")), 2),
+        (OSError(28, "No space left on device"), 1),
+        (MisconfigurationException("devices"), 2),
+        (raise_from(RuntimeError("in a hook"), MisconfigurationException("devices")), 2),
+    ],
+    ids=repr,
+)
+def test_exit_status_is_1_for_the_outside_world_and_2_for_a_setting(error, status):
+    assert find_user_error(error).exit_status == status
+
+
+def test_error_of_the_program_itself_is_not_reported_as_a_user_error(monkeypatch):
+    assert find_user_error(ZeroDivisionError()) is None
+    monkeypatch.setattr("classifier.cli.lightning_cli.fit", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["fit"])
+
+
+def test_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
+    done = run_program(*FIT_DIGITS, "--trainer.max_epochs", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 3 + 12 + 3
+
+
+def test_closed_pipe_ends_the_program_like_sigpipe_and_without_a_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "classifier", "--help"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")

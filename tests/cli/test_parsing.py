@@ -1,0 +1,70 @@
+"""Error messages of the parser as one line, and the classes that a file may name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from classifier.cli.parsing import list_choices, shorten_message
+
+CLASS_NOT_ALLOWED = """\
+Parser key "data":
+  Problem with given class_path 'mine.Mine':
+    Importing 'mine.Mine' is not allowed
+"""
+# A module that leaves a file behind when it is imported.
+MINE = """
+import pathlib
+from classifier import Digits
+pathlib.Path("imported").touch()
+
+class Mine(Digits):
+    "Digits under another name."
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("expected one argument", "expected one argument"),
+        (CLASS_NOT_ALLOWED, "--data: mine.Mine is not part of classifier; if you trust it, add --allow_import mine"),
+        ("the following arguments are required: paths", "the following arguments are required: PATH"),
+        ("the following arguments are required: output", "the following arguments are required: --output"),
+    ],
+)
+def test_message_is_shortened_to_one_line(message, line):
+    assert shorten_message(message) == line
+
+
+def test_message_about_a_value_of_the_wrong_type_names_the_expected_type_and_the_value(fail):
+    message = "--trainer.max_epochs: Expected a int; got ten"
+    assert fail("fit", "--trainer.max_epochs", "ten") == (2, f"python -m classifier: error: {message}")
+
+
+def test_choices_are_the_concrete_classes_of_the_package():
+    assert set(list_choices("model")) >= {"Airbench", "CNN", "MLP", "TorchVision"}
+    assert set(list_choices("data")) >= {"CIFAR10", "Digits", "FashionMNIST", "ImageFolder"}
+    assert "ImageClassifier" not in list_choices("model")
+    assert list_choices("trainer") == []
+
+
+def test_class_named_in_a_file_is_imported_only_if_the_command_line_allows_it(start):
+    Path("mine.py").write_text(MINE)
+    Path("mine.yaml").write_text("model: MLP\ndata:\n  class_path: mine.Mine\n")
+    stored = {"hyper_parameters": {}, "state_dict": {}, "epoch": 0}
+    torch.save({**stored, "classes": {"model": "classifier.MLP", "data": "mine.Mine"}}, "evil.ckpt")
+
+    def finish(*args):
+        process = start(*args)  # each in a new process, which has neither allowed nor imported anything
+        process.join()
+        return process.exitcode, Path("out").read_text() + Path("err").read_text()
+
+    for refused in (("fit", "--config", "mine.yaml"), ("test", "--ckpt_path", "evil.ckpt")):
+        status, text = finish(*refused)
+        assert "mine.Mine is not part of classifier; if you trust it, add --allow_import mine" in text
+        assert status == 2
+        assert not Path("imported").exists()
+    fit = ("fit", "--config", "mine.yaml", "--trainer.max_epochs", "1")
+    assert "on Mine (1,437 train" in finish(*fit, "--allow_import", "mine")[1]
+    assert "(360 images)" in finish("test", "--ckpt_path", "last", "--allow_import", "mine")[1]
+    assert finish("test", "--ckpt_path", "last")[0] == 2

@@ -1,0 +1,129 @@
+"""Data sets made of the user's own folders."""
+
+import pytest
+import torch
+
+from classifier import MLP, ImageFolder
+from classifier.data.decoding import read_image
+from classifier.data.sources import ImagesInFiles
+from classifier.errors import UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+
+
+def open_folder(root, **options) -> ImageFolder:
+    data = ImageFolder(str(root), image_size=8, **options)
+    data.setup("fit")
+    return data
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_classes_labels_and_images_of_one_shape_are_read_from_the_folders(split_root, channels):
+    data = ImageFolder(str(split_root), image_size=8, channels=channels)
+    assert (data.class_names, data.num_classes) == (("Zebra", "ant", "cat"), 3)
+    assert data.image_shape == (channels, 8, 8)
+    data.setup("fit")
+    for split, count in (("train", 12), ("test", 5)):
+        dataset = data.datasets[split]
+        assert dataset.labels.tolist() == [label for label in range(3) for _ in range(count)]
+        files = sorted((split_root / split / "ant").glob("*.[pjb]*"))
+        expected = torch.stack([read_image(file, data.image_shape) for file in files])
+        assert torch.equal(dataset[count : 2 * count][0], expected)
+
+
+def test_unsplit_class_folders_always_get_the_same_split_with_equal_proportions(plain_root):
+    data = open_folder(plain_root, test_split=0.25)
+    counts = [torch.bincount(data.datasets[split].labels).tolist() for split in ("train", "test")]
+    assert counts == [[6, 15, 3], [2, 5, 1]]
+    again = open_folder(plain_root, test_split=0.25)
+    assert torch.equal(again.datasets["test"][:][0], data.datasets["test"][:][0])
+    images = torch.cat([data.datasets[split][:][0] for split in ("train", "test")])
+    files = [file for name in data.class_names for file in sorted((plain_root / name).iterdir())]
+    expected = torch.stack([read_image(file, data.image_shape) for file in files])
+    assert torch.equal(images.flatten(1).unique(dim=0), expected.flatten(1).unique(dim=0))
+
+
+@pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
+def test_training_on_images_that_stay_on_disk_gives_the_same_weights(split_root, make_trainer, monkeypatch, min_files):
+    monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
+    weights = []
+    for cache in (1, 0):
+        torch.manual_seed(0)
+        data = ImageFolder(str(split_root), image_size=8, cache=cache, val_split=6, batch_size=7)
+        model = MLP(image_shape=(3, 8, 8), num_classes=3)
+        make_trainer(max_epochs=2).fit(model, data)
+        weights.append(model.state_dict())
+        assert isinstance(data.datasets["train"].source, ImagesInFiles) == (cache == 0)
+        assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"val": 6, "train": 30, "test": 15}
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_all_damaged_files_are_named_in_one_error_before_training(split_root):
+    for name in ("train/ant/00.png", "test/cat/02.bmp"):
+        (split_root / name).write_text("no image")
+    cut = split_root / "train/cat/04.jpg"
+    cut.write_bytes(cut.read_bytes()[:-50])
+    message = r"repair or remove 3 of 51 files: .*ant/00\.png is not.*cat/04\.jpg.*cat/02\.bmp is not"
+    for cache in (1000, 0):
+        with pytest.raises(UserError, match=message):
+            ImageFolder(str(split_root), cache=cache).prepare_data()
+    assert not (split_root / ".cache").exists()
+
+
+@pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
+def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(split_root, fail, monkeypatch, min_files):
+    monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
+    monkeypatch.setattr("classifier.data.folder.check_all", lambda *_: None)
+    cut = split_root / "train/cat/04.jpg"
+    cut.write_bytes(cut.read_bytes()[:-50])
+    options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")
+    status, line = fail("fit", "--data", "ImageFolder", *options)
+    assert (status, line.startswith(f"python -m classifier: error: {cut} cannot be read")) == (1, True), line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: root.rename("moved"), "pets must contain a folder for each of two or more classes"),
+        (lambda root: (root / "test").rename("moved"), "has train/ with class folders, but no test/"),
+        (lambda root: (root / "train/ant").rename("moved"), "test/ has classes that train/ does not have: ant"),
+        (lambda root: [f.unlink() for f in (root / "train/ant").iterdir()], "train/ant contains no image files"),
+    ],
+)
+def test_a_folder_without_a_data_set_is_refused_with_a_one_line_error(split_root, fail, change, message):
+    change(split_root)
+    status, line = fail("fit", "--data", "ImageFolder", "--data.root", split_root, "--trainer.max_epochs", "1")
+    assert (status, message in line) == (1, True), line
+
+
+def test_a_class_with_too_few_images_to_be_split_is_refused(plain_root):
+    for name in ("00.png", "01.jpg", "02.bmp"):
+        (plain_root / "cat" / name).unlink()
+    with pytest.raises(UserError, match=r"pets cannot be split: .*only 1 member"):
+        open_folder(plain_root)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 0}, "image_size must be above 0, not 0"),
+        ({"channels": 2}, "channels must be 1 or 3, not 2"),
+        ({"test_split": 1.0}, "test_split must be above 0 and below 1, not 1.0"),
+        ({"cache": -1}, "cache must be at least 0, not -1"),
+    ],
+)
+def test_options_out_of_range_are_refused_by_the_constructor(plain_root, options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageFolder(str(plain_root), **options)
+
+
+def test_a_run_can_be_tested_from_its_checkpoint_and_repeated_from_its_config(plain_root, run):
+    options = ("--data.image_size", "8", "--data.channels", "1", "--trainer.max_epochs", "1")
+    printed = run("fit", "--data", "ImageFolder", "--data.root", plain_root, *options)
+    assert "ImageFolder (25 train, 7 test images)" in printed
+    assert "(7 images)" in run("test", "--ckpt_path", "last")
+    run("fit", "--config", "lightning_logs/version_0/config.yaml")
+    first, second = (
+        torch.load(f"lightning_logs/version_{i}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for i in (0, 1)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)

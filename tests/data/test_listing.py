@@ -1,0 +1,30 @@
+"""The search for image files and class folders."""
+
+import os
+
+import pytest
+
+from classifier.data.listing import list_image_files, list_subfolders
+
+
+def test_image_files_of_a_folder_are_sorted_and_exclude_hidden_and_other_files(tmp_path):
+    for name in ("b/2.png", "b/10.JPG", "b/a/3.webp", "a.gif", "notes.txt", ".hidden.png", "b/.thumbs/1.png", "x.pdf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [os.path.relpath(path, tmp_path) for path in list_image_files([tmp_path / "notes.txt", tmp_path])]
+    assert found == ["notes.txt", "a.gif", "b/10.JPG", "b/2.png", "b/a/3.webp"]
+
+
+def test_a_missing_path_and_a_folder_without_images_are_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such file or folder"):
+        list_image_files(["nowhere"])
+    with pytest.raises(ValueError, match=f"{tmp_path} contains no image files"):
+        list_image_files([tmp_path])
+
+
+def test_subfolders_are_sorted_and_exclude_hidden_folders_and_files(tmp_path):
+    for name in ("b", "A", ".cache"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    assert list_subfolders(tmp_path) == ("A", "b")
+    assert list_subfolders(tmp_path / "missing") == ()

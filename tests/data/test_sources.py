@@ -1,0 +1,87 @@
+"""Images in memory and in files, behind one interface."""
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from classifier.data.decoding import ImageError, read_image
+from classifier.data.sources import ImagesInFiles, ImagesInMemory, keep_batch
+
+
+@pytest.fixture
+def sources(split_root):
+    """Return the same 12 images in memory and in files."""
+    paths = [str(path) for path in sorted((split_root / "train/cat").glob("*.[pjb]*"))]
+    images = torch.stack([read_image(path, (3, 8, 8)) for path in paths])
+    return ImagesInMemory(images, names=paths), ImagesInFiles(paths, (3, 8, 8))
+
+
+def test_both_sources_have_the_same_size_names_and_images(sources):
+    memory, files = sources
+    assert len(memory) == len(files) == 12
+    assert memory.image_shape == files.image_shape == (3, 8, 8)
+    assert [memory.name(i) for i in range(12)] == [files.name(i) for i in range(12)] == files.paths
+    indices = torch.tensor([4, 0, 11, 4])
+    assert torch.equal(memory.gather(indices), files.gather(indices))
+    assert torch.equal(memory.gather(indices), memory.images[indices])
+    assert torch.equal(memory.slice(3, 7), files.slice(3, 7))
+    assert torch.equal(memory.slice(3, 7), memory.images[3:7])
+
+
+@pytest.mark.parametrize(
+    "indices", [torch.tensor([7, 2, 9]), range(3, 8), range(12), range(5, 5), range(1, 12, 3)], ids=str
+)
+def test_a_subset_has_the_images_and_names_of_its_indices(sources, indices):
+    memory, files = (source.subset(indices) for source in sources)
+    indices = [int(i) for i in indices]
+    expected = sources[0].images[indices]
+    assert len(memory) == len(files) == len(expected)
+    assert torch.equal(memory.slice(0, len(expected)), expected)
+    assert torch.equal(files.slice(0, len(expected)), expected)
+    paths = [sources[1].paths[i] for i in indices]
+    assert [memory.name(i) for i in range(len(paths))] == [files.name(i) for i in range(len(paths))] == paths
+
+
+def test_images_in_memory_without_names_are_numbered_in_each_subset():
+    source = ImagesInMemory(torch.zeros(5, 1, 2, 2, dtype=torch.uint8))
+    assert source.name(3) == "#3"
+    assert source.subset(range(2, 5)).name(0) == "#0"
+
+
+def test_slices_and_ranges_of_images_in_memory_are_not_copied(sources):
+    memory, _ = sources
+    for images in (memory.slice(2, 5), memory.subset(range(2, 5)).images):
+        assert images.data_ptr() == memory.images[2].data_ptr()
+    assert memory.gather(torch.tensor([2])).data_ptr() != memory.images[2].data_ptr()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
+def test_batches_of_files_contain_the_readable_images_and_report_the_others(broken, monkeypatch, min_files):
+    monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
+    files = ImagesInFiles([str(broken / name) for name in ("text.png", "intact.png", "cut.jpg")], (1, 8, 8))
+    assert (files.count_workers() > 0) == (min_files == 1)
+    batches = list(DataLoader(files, 2, collate_fn=keep_batch, num_workers=files.count_workers()))
+    intact = read_image(broken / "intact.png", (1, 8, 8))
+    assert [indices for _, indices, _ in batches] == [[1], []]
+    assert torch.equal(batches[0][0][0], intact)
+    assert batches[1][0].shape == (0, 1, 8, 8)
+    assert [len(problems) for _, _, problems in batches] == [1, 1]
+    yielded = []
+    message = r"repair or remove 2 of 3 files: .*text\.png is not an image; .*cut\.jpg cannot be read"
+    with pytest.raises(ValueError, match=message):
+        yielded.extend(files.iter_batches("decoding"))
+    [(images, indices)] = yielded
+    assert indices == [1]
+    assert torch.equal(images[0], intact)
+
+
+def test_gathering_a_file_that_cannot_be_decoded_names_it(broken):
+    files = ImagesInFiles([str(broken / "intact.png")] * 3 + [str(broken / "text.png")], (1, 8, 8))
+    intact = read_image(broken / "intact.png", (1, 8, 8))
+    assert (len(files), *files.image_shape) == (4, 1, 8, 8)
+    assert torch.equal(files.gather(torch.tensor([2])), intact[None])
+    assert torch.equal(files.slice(0, 2), torch.stack([intact, intact]))
+    assert files.subset(torch.tensor([3, 0])).paths == [files.paths[3], files.paths[0]]
+    with pytest.raises(ImageError, match=r"text\.png is not an image"):
+        files.slice(2, 4)

@@ -1,0 +1,78 @@
+"""Pretrained weights for the networks of torchvision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from classifier import TorchVision
+from classifier.models.torchvision_weights import crop_kernels
+
+SHUFFLENET = "shufflenet_v2_x0_5"  # torchvision's smallest
+
+
+@pytest.fixture
+def pretrained(tmp_path, monkeypatch):
+    """Return a network of torchvision with weights that are in PyTorch's cache, and their file."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = torchvision.models.get_model(SHUFFLENET)
+    file = tmp_path / "hub" / "checkpoints" / Path(torchvision.models.get_model_weights(SHUFFLENET).DEFAULT.url).name
+    file.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), file)
+    return network, file
+
+
+def test_pretrained_weights_set_the_normalisation_and_all_layers_but_the_last(pretrained):
+    network, file = pretrained
+    given = network.state_dict()
+    model = TorchVision(name=SHUFFLENET, weights="DEFAULT", image_shape=(3, 32, 32))
+    changed = [name for name, value in model.network.state_dict().items() if not torch.equal(value, given[name])]
+    assert changed == ["fc.weight", "fc.bias"]
+    assert (model.hparams.mean, model.hparams.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert TorchVision(name=SHUFFLENET, weights="DEFAULT", mean=(0.1,), image_shape=(3, 32, 32)).hparams.mean == (0.1,)
+    own = TorchVision(name=SHUFFLENET, weights=file, image_shape=(3, 64, 64), num_classes=1000).eval()
+    assert own.hparams.mean is None
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(own(images), network.eval()(images))
+
+
+def test_pretrained_weights_give_a_grey_image_the_logits_of_its_three_channel_version(pretrained):
+    network, _ = pretrained
+    model = TorchVision(name=SHUFFLENET, weights="DEFAULT", image_shape=(1, 64, 64), num_classes=1000).eval()
+    assert model.hparams.mean == (pytest.approx(0.449),)
+    images = torch.rand(2, 1, 64, 64)
+    normalised = ((images - model.mean) / model.std).expand(2, 3, 64, 64)
+    assert torch.allclose(model(images), network.eval()(normalised), atol=1e-5)
+
+
+def test_a_larger_kernel_is_cropped_to_its_centre():
+    kernels = torch.arange(2 * 3 * 7 * 7.0).view(2, 3, 7, 7)
+    assert torch.equal(crop_kernels(kernels, torch.Size((2, 3, 3, 3))), kernels[:, :, 2:5, 2:5])
+    assert torch.equal(crop_kernels(kernels, torch.Size((2, 1, 7, 7))), kernels.sum(1, keepdim=True))
+
+
+def test_weights_that_are_damaged_or_of_another_network_are_refused(pretrained):
+    _, file = pretrained
+    with pytest.raises(ValueError, match=r"do not fit resnet18: .* is in only one of the two"):
+        TorchVision(name="resnet18", weights=str(file))
+    with pytest.raises(ValueError, match=r"stage2.* has the shape \(24, 24, 1, 1\), not \(58, 24, 1, 1\)"):
+        TorchVision(name="shufflenet_v2_x1_0", weights=str(file))
+    file.write_text("no weights")
+    message = rf"{file} is damaged .*save https://download.pytorch.org.*{file.name} under that name"
+    with pytest.raises(ValueError, match=message):
+        TorchVision(name=SHUFFLENET, weights="DEFAULT")
+    with pytest.raises(ValueError, match="no state_dict can be read from this file"):
+        TorchVision(name=SHUFFLENET, weights=str(file))
+
+
+def test_the_checkpoint_of_a_pretrained_network_is_loaded_without_the_pretrained_weights(pretrained, run):
+    options = ("--model", "TorchVision", "--model.name", SHUFFLENET, "--model.weights", "DEFAULT", "--pictures=false")
+    run("fit", "--config=digits", *options, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
+    pretrained[1].unlink()
+    assert "(360 images)" in run("test", "--ckpt_path", "last")
+    path = "lightning_logs/version_0/checkpoints/last.ckpt"
+    loaded = TorchVision.load_from_checkpoint(path)
+    stored = torch.load(path, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, stored[name]) for name, value in loaded.state_dict().items())
+    assert loaded.hparams.mean == (pytest.approx(0.449),)

@@ -1,0 +1,151 @@
+"""What README and docs show works as shown."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import lightning as L
+import pytest
+import yaml
+from helpers.data_files import make_images
+from helpers.processes import REPOSITORY
+from PIL import Image
+
+from classifier.cli.main import main
+
+PAGES = {
+    path.name: path.read_text() for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+}
+BLOCKS = [
+    (page, *block) for page, text in PAGES.items() for block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+]
+LINES = [
+    line for _, language, block in BLOCKS if language == "bash" for line in block.replace("\\\n", " ").splitlines()
+]
+# Arguments of every command of the package, however it is started, without duplicates.
+COMMANDS = list(
+    dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*#.*$", "", line) for line in LINES if "-m classifier" in line)
+)
+DIGITS = ("fit --config digits", "test", "validate", "predict", "export")
+README = PAGES["README.md"]
+RECIPES = [path.stem for path in (REPOSITORY / "classifier" / "recipes").glob("*.yaml")]
+
+
+def get_python_blocks(page: str) -> list[str]:
+    return [block for name, language, block in BLOCKS if (name, language) == (page, "python")]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """Train on the digits once, with validation images, and return the folder of all runs."""
+    folder = tmp_path_factory.mktemp("finished")
+    options = ["--data.val_split=200", "--trainer.max_epochs=1", f"--trainer.default_root_dir={folder}"]
+    main(["fit", "--config=digits", "--pictures=false", *options])
+    return folder / "lightning_logs"
+
+
+@pytest.fixture
+def _working_folder(finished_run, tmp_path, monkeypatch):
+    """Put everything that the commands name into the current folder."""
+    shutil.copytree(finished_run, "lightning_logs")
+    Path("my.yaml").write_text("model: MLP\ndata: Digits\ntrainer:\n  max_epochs: 1\n")
+    Path("my_module.py").write_text("\n".join(get_python_blocks("extending.md")[:2]))
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("photos").mkdir()
+    for path, image in zip(("shoe.png", "photos/1.png", "photos/2.png"), make_images(3, 1, 28, 0)[0], strict=True):
+        Image.fromarray(image[0]).save(path)
+
+
+@pytest.mark.usefixtures("_working_folder")
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command.startswith(("fit", "validate", "test"))]
+)
+def test_every_command_is_parsed(command, capsys):
+    option = [] if "--model.help" in command else ["--print_config"]
+    with pytest.raises(SystemExit) as stop:
+        main([*shlex.split(command), *option])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    if option:
+        assert yaml.safe_load(printed[printed.index("seed_everything") :])["trainer"]
+
+
+@pytest.mark.usefixtures("_working_folder")
+@pytest.mark.parametrize(
+    "command",
+    [command for command in COMMANDS if command.startswith(DIGITS) and "--model.help" not in command],
+)
+def test_every_command_that_needs_only_the_digits_runs(command, run):
+    short = ["--trainer.max_epochs=1", "--pictures=false"] if command.startswith("fit") else []
+    arguments = [re.sub(r"^5$", "2", argument) for argument in shlex.split(command)]  # two seeds
+    if "model.onnx" in command:
+        pytest.importorskip("onnxscript")
+    assert run(*arguments, *short)
+
+
+def test_the_notebook_example_trains_and_predicts(cifar_root):
+    assert cifar_root.name == "data"
+    namespace = {}
+    exec(get_python_blocks("README.md")[0], namespace)  # noqa: S102
+    assert len(namespace["predictions"]) == 8
+    assert set(namespace["predictions"]) <= set(namespace["data"].class_names)
+
+
+@pytest.mark.usefixtures("_working_folder")
+def test_a_data_set_and_a_network_added_as_shown_train_together(run, start):
+    added = ("--data", "my_module.Stripes", "--model", "my_module.Linear")
+    assert "epoch 3/3" in run("fit", *added, "--trainer.max_epochs", "3")
+    scores = run("test", "--ckpt_path", "last").splitlines()[1]
+    assert scores.endswith("(1,000 images)")
+    start("test", "--ckpt_path", "last", *added).join()  # in a process that has not imported the module
+    assert scores in Path("out").read_text()
+
+
+def test_loss_optimizer_augmentation_and_callback_written_as_shown_are_used(make_trainer, capsys):
+    namespace = {}
+    for block in get_python_blocks("extending.md"):
+        exec(block, namespace)  # noqa: S102
+    L.seed_everything(0)
+    model = namespace["FocalMLP"](image_shape=(1, 8, 8))
+    data = namespace["NoisyDigits"]()
+    trainer = make_trainer(callbacks=[namespace["PrintGap"]()])
+    trainer.fit(model, data)
+    assert type(trainer.optimizers[0]).__name__ == "Adam"
+    assert re.search(r"^gap: -?\d+\.\d%$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_every_recipe_is_in_both_result_tables():
+    for recipe in RECIPES:
+        for page in ("README.md", "recipes.md"):
+            assert re.search(rf"^\| `{recipe}` \|", PAGES[page], re.MULTILINE), (recipe, page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_linked_file_exists(page):
+    folder = REPOSITORY if page == "README.md" else REPOSITORY / "docs"
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]) if not link.startswith("http")]
+    assert [link for link in links if not (folder / link).is_file()] == []
+
+
+def test_every_file_of_the_package_that_a_page_names_exists():
+    for page, text in PAGES.items():
+        names = re.findall(r"`((?:cli|commands|runs|models|callbacks|data|tests/benchmarks)/[\w/]+\.py)`", text)
+        missing = [
+            name for name in names if not any((REPOSITORY / root / name).is_file() for root in ("classifier", ""))
+        ]
+        assert missing == [], page
+
+
+def test_the_readme_fits_in_110_lines_and_its_code_in_100_columns():
+    assert len(README.splitlines()) <= 110
+    code = "".join(re.findall(r"```\w*\n(.*?)```", README, re.DOTALL))
+    assert [line for line in code.splitlines() if len(line) > 100] == []
+
+
+def test_both_tutorial_runs_are_complete():
+    for name in ("fashion_mnist", "cifar10"):
+        run = REPOSITORY / "lightning_logs" / f"tutorial_{name}"
+        assert {path.name.partition(".tfevents")[0] for path in run.iterdir()} == {
+            "checkpoints", "config.yaml", "events.out", "hparams.yaml", "results.json"
+        }  # fmt: skip

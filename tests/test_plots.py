@@ -1,0 +1,75 @@
+"""Figures of images, confusion matrices and curves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.figures import get_captions, get_pixels
+
+from classifier import MLP, Digits, ResultsRecorder, plot_confusion_matrix, plot_curves, plot_images
+from classifier.plots import GREY, RED, TILE
+
+NAMES = tuple("0123456789")
+
+
+def test_only_wrong_predictions_have_a_red_frame_and_a_red_caption():
+    images = torch.zeros(6, 1, 28, 28, dtype=torch.uint8)
+    figure = plot_images(images, torch.arange(6), NAMES, torch.tensor([0, 1, 7, 3, 4, 9]), columns=3)
+    width = get_pixels(figure).shape[1] // 3
+    top = get_pixels(figure)[6, width // 2 :: width]  # in the upper edge of the frames of the first row
+    assert top == pytest.approx(np.array([[GREY] * 3, [GREY] * 3, RED]), abs=1e-6)
+    assert get_captions(figure) == ["0\n0", "1\n1", "7\n2", "3\n3", "4\n4", "9\n5"]
+    assert [text.get_color() == RED for text in figure.axes[0].texts[1:]] == [False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 20, 60), (1, 224, 150), (2, 1, 300)])
+def test_images_of_any_size_are_shown_uncropped_and_alike_as_uint8_and_as_float(shape):
+    images = torch.randint(256, (2, *shape), dtype=torch.uint8)
+    first, second = (get_pixels(plot_images(part, torch.tensor([3, 4]), NAMES)) for part in (images, images / 255))
+    assert np.array_equal(first, second)
+    assert first.shape[1] <= 4 * (TILE + 20)
+    if max(shape[1:]) <= TILE:
+        for value in images[0].flatten(1).T[:, [0] * 3 if shape[0] < 3 else [0, 1, 2]]:
+            assert (first == (value / 255).numpy()).all(axis=2).any()
+
+
+def test_long_names_are_truncated_and_formulas_are_shown_as_text():
+    figure = plot_images(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]), ("a$\\b$", "a name of many words"))
+    figure.savefig("names.png")
+    assert get_captions(figure) == ["a$\\b$", "a name of m…"]
+
+
+def test_confusion_matrix_shows_every_count_and_name():
+    counts = torch.tensor([[5, 1, 0], [0, 7, 2], [3, 0, 12345]])
+    axes = plot_confusion_matrix(counts, ("a", "b$", "c")).axes[0]
+    shown = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axes.texts}
+    assert shown == {(0, 0): "5", (0, 1): "1", (1, 1): "7", (1, 2): "2", (2, 0): "3", (2, 2): "12345"}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b$", "c"]
+    assert axes.get_title() == "12,357 of 12,363 images correct (100.0%)"
+    assert np.asarray(axes.images[0].get_array())[1].tolist() == pytest.approx([0, 7 / 9, 2 / 9])
+
+
+@pytest.mark.parametrize("classes", [100, 1000])
+def test_confusion_matrix_of_many_classes_fits_on_a_screen_and_has_at_most_100_names(classes):
+    figure = plot_confusion_matrix(torch.eye(classes).long(), [f"class {i}" for i in range(classes)])
+    assert max(figure.get_size_inches()) * figure.dpi < 1200
+    assert (len(figure.axes[0].get_xticks()), len(figure.axes[0].texts)) == (100, 0)
+
+
+def test_curves_show_loss_and_accuracy_of_every_epoch_in_the_results(make_trainer):
+    trainer = make_trainer(2, callbacks=[ResultsRecorder()])
+    trainer.fit(MLP(image_shape=(1, 8, 8), lr=0.1), Digits(val_split=100))
+    folder = Path(trainer.log_dir)
+    epochs = json.loads((folder / "results.json").read_text())["epochs"]
+    for axes, name in zip(plot_curves(folder).axes, ("loss", "accuracy"), strict=True):
+        lines = {line.get_label().split()[0]: line for line in axes.lines}
+        for split in ("train", "val", "test"):
+            assert lines[split].get_xdata().tolist() == [1, 2]
+            assert lines[split].get_ydata().tolist() == [epoch[f"{name}/{split}"] for epoch in epochs]
+
+
+def test_curves_of_a_folder_without_results_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no .*results\.json"):
+        plot_curves(tmp_path)
