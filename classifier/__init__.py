@@ -1,4 +1,4 @@
-"""Image classification with PyTorch Lightning: two classic tutorials as dependable software."""
+"""Image classification with PyTorch Lightning: reproducible training, evaluation, prediction and export."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name."""
+    """Import a public name when it is first used.
+
+    Raises:
+        AttributeError: The package has no such public name.
+    """
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

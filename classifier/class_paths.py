@@ -1,12 +1,12 @@
-"""Names under which checkpoints and configuration files refer to classes."""
+"""Import paths of classes in checkpoints and configuration files."""
 
 PACKAGE = __name__.partition(".")[0]
 
 
 def get_class_path(cls: type) -> str:
-    """Return the import path of a class; a class of this package goes by its public name, such as "classifier.MLP".
+    """Return the import path of a class; for a class of this package, its public path, such as "classifier.MLP".
 
-    The public name stays valid when a class moves to another file of the package.
+    The public path remains valid when a class moves to another file of the package.
     """
     if cls.__module__.partition(".")[0] == PACKAGE:
         return f"{PACKAGE}.{cls.__qualname__}"
@@ -14,7 +14,7 @@ def get_class_path(cls: type) -> str:
 
 
 def list_subclasses(base: type) -> list[type]:
-    """Return all imported classes below `base`, at any depth."""
+    """Return all direct and indirect subclasses of `base` that are imported."""
     subclasses: list[type] = []
     child: type
     for child in base.__subclasses__():
@@ -23,9 +23,9 @@ def list_subclasses(base: type) -> list[type]:
 
 
 def to_public_path(path: str) -> str:
-    """Return a class path under which a class of this package is public today.
+    """Convert the import path of a class of this package to its public path; return any other path unchanged.
 
-    Checkpoints of version 0.1 name the file that a class was in, such as "classifier.models.MLP".
+    Checkpoints of version 0.1 contain the module of a class, as in "classifier.models.MLP".
     """
     if path.partition(".")[0] == PACKAGE:
         return f"{PACKAGE}.{path.rpartition('.')[2]}"
@@ -33,6 +33,6 @@ def to_public_path(path: str) -> str:
 
 
 def find_subclass(path: str, base: type) -> type | None:
-    """Return the imported subclass of `base` that `path` names, or None; nothing is imported."""
+    """Return the subclass of `base` with the import path `path`, or None if it is not imported yet."""
     path = to_public_path(path)
     return next((cls for cls in list_subclasses(base) if get_class_path(cls) == path), None)

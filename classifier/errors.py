@@ -1,14 +1,14 @@
-"""Errors for the person at the keyboard: the command line prints their text alone, a notebook sees a ValueError."""
+"""Errors that a user can fix. The command line prints only their message; in Python, they are ValueErrors."""
 
 
 class UserError(ValueError):
-    """Something outside the program is wrong: a file, a folder, a checkpoint or a data set."""
+    """An error that the user can fix, for example a missing or damaged file, folder, checkpoint or dataset."""
 
     exit_status = 1
 
 
 class SettingError(UserError):
-    """An option has a value that cannot work."""
+    """An option or an argument is invalid."""
 
     exit_status = 2
 
@@ -20,5 +20,5 @@ def require(condition: bool, message: str) -> None:
 
 
 def one_line(error: object) -> str:
-    """Return the text of an error with all white space, line breaks included, reduced to single spaces."""
+    """Return the message of an error with every run of whitespace, including line breaks, replaced by one space."""
     return " ".join(str(error).split())

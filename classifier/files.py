@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to, and move that file to `path` once its content is on the disk.
+    """Yield a temporary path to write to, then flush that file to disk and rename it to `path`.
 
-    A crash at any moment leaves either the old file or the complete new one. The temporary file has the same name as
-    `path`, in a hidden folder next to it.
+    A crash at any time leaves either the old file or the complete new one. The temporary file has the same name as
+    `path`, and is in a hidden folder next to it.
 
     Args:
         path: The file to write; its folder must exist.

@@ -22,10 +22,11 @@ IMAGE_SHAPE: Limit = (
 
 
 def to_builtin_types(value: Any) -> Any:
-    """Return hyperparameters as numbers, strings and tuples of these, which a checkpoint can hold without code.
+    """Convert hyperparameters to numbers, strings, tuples and dicts, which can be loaded without running code.
 
     Args:
-        value: A hyperparameter or a mapping or sequence of hyperparameters; NumPy and PyTorch scalars are converted.
+        value: A hyperparameter, or a dict, list or tuple of hyperparameters. NumPy and PyTorch scalars become numbers,
+            paths become strings, and lists become tuples.
     """
     if isinstance(value, dict):
         return {key: to_builtin_types(item) for key, item in value.items()}
@@ -37,7 +38,7 @@ def to_builtin_types(value: Any) -> Any:
 
 
 def merge_signatures(cls: type) -> inspect.Signature:
-    """Return the signature of a class's constructor, with the base class's arguments in place of `**kwargs`."""
+    """Return the signature of a constructor, with `**kwargs` replaced by the parameters of the base classes."""
     parameters: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
@@ -56,7 +57,8 @@ def merge_signatures(cls: type) -> inspect.Signature:
 class CheckedHyperparameters:
     """Mixin that checks a module's hyperparameters and shows all constructor arguments in `help` and completion.
 
-    `limits` maps names of hyperparameters to limits. A subclass states those of its own arguments only.
+    `limits` maps the name of a hyperparameter to a pair: the valid range in words, for the error message, and a
+    function that returns whether a value is valid. A subclass only defines the limits of its own arguments.
     """
 
     limits: ClassVar[dict[str, Limit]] = {}
@@ -68,7 +70,7 @@ class CheckedHyperparameters:
             """The hyperparameters, by name as items or attributes; Lightning's mixin provides them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give the subclass a signature that lists its own arguments and those of its base classes."""
+        """Set the signature of a subclass to the arguments of its constructor and of its base classes."""
         super().__init_subclass__(**kwargs)
         cls.__signature__ = merge_signatures(cls)  # type: ignore[attr-defined]
 
@@ -76,7 +78,7 @@ class CheckedHyperparameters:
         """Convert `self.hparams` to builtin types and check them against `limits` and `Literal` annotations.
 
         Raises:
-            SettingError: A value is out of its range, or is none of the choices.
+            SettingError: A value is out of range or is not one of the choices.
         """
         hparams = self.hparams
         hparams.update(to_builtin_types(dict(hparams)))
@@ -95,7 +97,7 @@ class CheckedHyperparameters:
 
 
 def _holds(holds: Callable[[Any], bool], value: Any) -> bool:
-    """Return whether a limit holds; it does not for a value of another type."""
+    """Return whether a value satisfies a limit; a value of the wrong type does not."""
     try:
         return holds(value)
     except TypeError:

@@ -21,17 +21,23 @@ DARK, GREY, RED = "0.1", 0.85, (0.84, 0.1, 0.1)
 
 
 def make_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in pixels, white also on a dark page."""
+    """Return an empty figure with a white background; `width` and `height` are in pixels."""
     return Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
 
 
 def truncate(name: str, length: int) -> str:
-    """Return a name of at most `length` characters."""
+    """Shorten a name to at most `length` characters, the last of which is then an ellipsis."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def make_tiles(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) as RGB in [0, 1], enlarged by a whole factor or reduced to at most TILE pixels."""
+    """Return float RGB images (N, 3, height, width) in [0, 1], resized for a figure.
+
+    They are enlarged by an integer factor, or reduced, so that the longer side has at most TILE pixels.
+
+    Args:
+        images: Images (N, C, H, W), uint8 or float in [0, 1]. Of more than three channels, the first three are used.
+    """
     images = images.detach().cpu()
     images = (images / 255 if images.dtype == torch.uint8 else images.float()).clamp(0, 1)
     side = max(images.shape[2:])
@@ -49,18 +55,18 @@ def plot_images(
     title: str = "",
     columns: int = 4,
 ) -> Figure:
-    """Return a figure of images, captioned with the true class and, if given, the predicted class above it.
+    """Return a figure of images. Each caption shows the predicted class, if given, above the true class.
 
-    Wrong predictions have a red frame and a red caption.
+    Images with a wrong prediction have a red frame and a red caption.
 
     Args:
         images: Images (N, C, H, W), uint8 or float in [0, 1], of any size; N above 0.
-        labels: True classes (N,).
+        labels: Indices of the true classes, an int64 tensor (N,).
         class_names: Names of the classes in the order of their labels.
-        predictions: Predicted classes (N,).
-        notes: One more line of caption per image.
-        title: Line above all images.
-        columns: Number of images side by side.
+        predictions: Indices of the predicted classes, an int64 tensor (N,), or None.
+        notes: N additional lines for the captions, or None.
+        title: Title of the figure.
+        columns: Number of images per row, above 0.
     """
     tiles = make_tiles(images)
     count, _, height, width = tiles.shape
@@ -90,12 +96,12 @@ def plot_images(
 
 
 def plot_confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
-    """Return a figure of a confusion matrix, shaded by the fraction of each true class.
+    """Return a figure of a confusion matrix; the colour shows the fraction of the images of a true class.
 
-    It shows the counts of up to 20 classes, and names at most 100.
+    Counts are shown for up to 20 classes. With more than 100 classes, only some of the class names are shown.
 
     Args:
-        counts: Numbers of images (C true, C predicted).
+        counts: Numbers of images, an int64 tensor (C, C) with true classes as rows and predicted classes as columns.
         class_names: Names of the C classes in the order of their labels.
     """
     counts = counts.cpu()
@@ -124,7 +130,7 @@ def plot_confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
 
 
 def plot_curves(run: str | Path) -> Figure:
-    """Return a figure of loss and accuracy of every epoch of a run.
+    """Return a figure of the loss and the accuracy of a run against the epoch.
 
     Args:
         run: Folder of a run with a `results.json`.

@@ -1,4 +1,4 @@
-"""The seed of a run, which Lightning's `seed_everything` keeps in the environment."""
+"""The seed of a run, which Lightning's `seed_everything` stores in an environment variable."""
 
 import os
 
@@ -6,13 +6,13 @@ VARIABLE = "PL_GLOBAL_SEED"
 
 
 def get_seed() -> int | None:
-    """Return the seed of this process, or None where nothing was seeded."""
+    """Return the seed of the run, or None if `seed_everything` was not called."""
     value = os.environ.get(VARIABLE)
     return None if value is None else int(value)
 
 
 def get_epoch_seed(epoch: int, rank: int, num_processes: int) -> int:
-    """Return a seed that differs for every epoch and process of a run, but not between two runs of the same seed.
+    """Return a seed for an epoch and a process. It is unique within a run, and the same for runs with the same seed.
 
     Args:
         epoch: Index of the epoch, from 0.

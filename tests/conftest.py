@@ -1,4 +1,4 @@
-"""Fixtures: isolated tests, small data sets, and ways to run the program."""
+"""Fixtures: isolated tests, small datasets, and ways to run the program."""
 
 import os
 import subprocess

@@ -1,1 +1,1 @@
-"""What happens around training: epoch metrics, console, records, TensorBoard, checkpoints, weight averaging."""
+"""Lightning callbacks: epoch metrics, console output, results files, TensorBoard, checkpoints, weight averaging."""

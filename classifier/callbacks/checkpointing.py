@@ -1,4 +1,4 @@
-"""When and how a run writes its checkpoints."""
+"""Checkpoint writing: one file per epoch, written atomically."""
 
 import io
 from pathlib import Path
@@ -13,13 +13,13 @@ from classifier.files import atomic_write
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """Writes one checkpoint file after every epoch, or after every epoch that is the best so far.
+    """Overwrites one checkpoint file after every epoch, or after every epoch that improves a metric.
 
-    Lightning's `save_last` would skip the epochs that are not the best.
+    Lightning's `save_last` would save only the epochs that improve the metric.
 
     Args:
-        name: The file is `checkpoints/<name>.ckpt` in the run's folder.
-        monitor: Tag of the accuracy that has to rise, or None to save every epoch.
+        name: Name of the file, which is `checkpoints/<name>.ckpt` in the run's folder.
+        monitor: Name of the metric to maximise, such as "accuracy/val"; None saves after every epoch.
     """
 
     def __init__(self, name: str, monitor: str | None = None) -> None:
@@ -28,27 +28,32 @@ class EpochCheckpoint(ModelCheckpoint):
         )
         self.name = name
 
-    # Nothing is saved within an epoch; Lightning's own hook checks that in every step, which takes 1 % of it.
+    # Nothing is saved within an epoch; Lightning's own hook checks that in every step, which takes 1% of it.
     on_train_batch_end = Callback.on_train_batch_end
 
     @property
     def state_key(self) -> str:
-        """Key of the state; Lightning asks for it 7 times per step, and its own key formats all arguments each time."""
+        """Key of the callback's state. Lightning reads it 7 times per step; its default key formats all arguments."""
         return self.name
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically.
 
-    Lightning stages a checkpoint in the system's temporary folder. From another file system, it is copied under its
-    final name, and a crash leaves a truncated file.
+    Lightning writes a checkpoint to the system's temporary folder, and then moves it. If the two folders are on
+    different file systems, the move is a copy, and a crash during the copy leaves a truncated checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint to `path`.
+        """Write a checkpoint to a file.
+
+        Args:
+            checkpoint: Contents of the checkpoint.
+            path: The file; missing folders are created.
+            storage_options: Not used.
 
         Raises:
-            UserError: The disk is full or cannot be written to. The previous file at `path` is still there.
+            UserError: The disk is full or cannot be written to. A previous file at `path` is then kept.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a run prints: a progress bar, one line per epoch, and a summary."""
+"""Console output of a run: a progress bar, one line per epoch and a summary."""
 
 import os
 import sys
@@ -16,17 +16,17 @@ from classifier.callbacks.reporting import count_images, count_parameters, get_c
 
 
 class ConsoleReporter(TQDMProgressBar):
-    """Shows a progress bar if there is a terminal, and prints one line per epoch that stays.
+    """Shows a progress bar if standard output is a terminal, and prints one line after every epoch.
 
     Args:
-        bar: Whether to show a bar on a terminal.
+        bar: Whether to show the progress bar.
     """
 
     validation_description = "scoring"
     state_key = "ConsoleReporter"
 
     def __init__(self, bar: bool = True) -> None:
-        # A refresh takes 165 us, and a step of the small networks 1,400: every 50 steps, that is 0.2 %.
+        # A refresh takes 165 us, and a step of the small networks 1,400: every 50 steps, that is 0.2%.
         super().__init__(refresh_rate=50)
         if not (bar and sys.stdout.isatty()):
             self.disable()
@@ -38,11 +38,11 @@ class ConsoleReporter(TQDMProgressBar):
         return bar
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Return nothing to show in the bar: the metrics are in the epoch's line."""
+        """Return no metrics for the progress bar, because they are printed after every epoch."""
         return {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print which network is trained on which data and device."""
+        """Print the network, the data and the device of the run."""
         super().on_train_start(trainer, pl_module)
         line = f"{type(pl_module).__name__} with {count_parameters(pl_module):,} parameters"
         if datasets := getattr(trainer.datamodule, "datasets", None):
@@ -57,7 +57,7 @@ class ConsoleReporter(TQDMProgressBar):
         self.epoch_started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the line of the epoch."""
+        """Print the metrics and the duration of the epoch in one line."""
         super().on_train_epoch_end(trainer, pl_module)
         values, parts = get_epoch_values(trainer), [self._name_epoch(trainer)]
         for split in SPLITS:
@@ -70,7 +70,7 @@ class ConsoleReporter(TQDMProgressBar):
         self.write("  ".join([*parts, f"{time.perf_counter() - self.epoch_started:.1f} s"]))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the accuracy of every class, and where the run is."""
+        """Print the test accuracy of every class, and the folder of the run."""
         super().on_train_end(trainer, pl_module)
         if "loss/test" in get_epoch_values(trainer):
             self._write_classes(pl_module, "test")
@@ -79,7 +79,7 @@ class ConsoleReporter(TQDMProgressBar):
             self.write(f"curves: tensorboard --host localhost --logdir {os.path.relpath(Path(folder).parent)}")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the metrics of the validation images, unless this is a part of training."""
+        """Print the metrics of the validation images, unless the validation is part of training."""
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn == "validate":
             self._write_evaluation(trainer, pl_module, "val")
@@ -109,6 +109,6 @@ class ConsoleReporter(TQDMProgressBar):
 
     @rank_zero_only
     def write(self, text: str) -> None:
-        """Print a line above the bar, without delay also in a pipe or a file."""
+        """Print a line above the progress bar, and flush standard output."""
         tqdm.write(text)
         sys.stdout.flush()

@@ -16,11 +16,14 @@ SPLITS = ("train", "val", "test")
 
 
 class EpochMetrics(Callback):
-    """Computes and logs loss, accuracy, learning rate and speed once per epoch.
+    """Computes and logs the metrics of every epoch.
+
+    They are `loss/<split>` and `accuracy/<split>` (from 0 to 1) of every split, `lr`, and `speed/images_per_second` of
+    training. The x axis is the number of completed epochs.
 
     Lightning calls `on_train_epoch_end` of ordinary callbacks first, then that of the module, then that of checkpoint
-    callbacks. An ImageClassifier puts this callback first in every Trainer, so that all others find the metrics of the
-    epoch ready. Values are logged at the number of epochs done.
+    callbacks. An ImageClassifier inserts this callback first in every Trainer, so that the metrics of the epoch are
+    available to all other callbacks.
     """
 
     state_key = "EpochMetrics"
@@ -36,12 +39,12 @@ class EpochMetrics(Callback):
         self.training_seconds = -time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """End the epoch where `max_steps` ends the run, so that the test images are scored then, too."""
+        """End the epoch when the run reaches `max_steps`, so that the test images are evaluated there as well."""
         if trainer.global_step == trainer.max_steps:
             trainer.should_stop = True
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock, and prepare the metrics of the splits that are about to be scored."""
+        """Stop the clock, and reset the metrics of the splits to evaluate."""
         self._stop_clock(pl_module)
         self._start_evaluation(pl_module, trainer.val_dataloaders, "val")
 
@@ -50,11 +53,11 @@ class EpochMetrics(Callback):
         self.training_seconds -= time.perf_counter()
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Prepare the metrics of the test images."""
+        """Reset the metrics of the test images."""
         self._start_evaluation(pl_module, trainer.test_dataloaders, "test")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the epoch's training metrics, the learning rate and the images per second of training."""
+        """Log the training metrics, the learning rate and the training speed in images per second."""
         self._stop_clock(pl_module)
         seconds = torch.tensor(self.training_seconds, device=pl_module.device)
         seconds = trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
@@ -77,9 +80,9 @@ class EpochMetrics(Callback):
         self.training_seconds += time.perf_counter()
 
     def _start_evaluation(self, module: L.LightningModule, loaders: Any, default_split: str) -> None:
-        """Reset the metrics of the splits that the loaders read, and number the images that they are going to yield.
+        """Reset the metrics of the loaders' splits, and pass them the dataset indices of their images.
 
-        A loader that does not come from an ImageDataModule counts as `default_split`.
+        A loader that does not come from an ImageDataModule is treated as one of `default_split`.
         """
         loaders = loaders if isinstance(loaders, list) else [loaders]
         splits = [getattr(getattr(loader, "dataset", None), "split", None) for loader in loaders]
@@ -91,10 +94,10 @@ class EpochMetrics(Callback):
     def _log(
         self, trainer: L.Trainer, module: L.LightningModule, split: str, more: dict[str, Tensor | float] | None = None
     ) -> None:
-        """Log loss and accuracy of a split, and further values.
+        """Log the loss and the accuracy of a split, and the values in `more`.
 
         Raises:
-            UserError: The loss is not finite. The epoch's checkpoint is not written, so the one before is kept.
+            UserError: The loss is not finite. The previous checkpoint is then not overwritten.
         """
         metrics = module.get_metrics(split).compute()
         values = {f"loss/{split}": metrics["loss"], f"accuracy/{split}": metrics["accuracy"], **(more or {})}
@@ -110,5 +113,5 @@ class EpochMetrics(Callback):
 
 
 def get_epoch_values(trainer: L.Trainer) -> dict[str, float]:
-    """Return what was logged in the present epoch, by tag; `trainer.callback_metrics` keeps older values as well."""
+    """Return the values logged in the current epoch, by name; `trainer.callback_metrics` also has older ones."""
     return next((callback.values for callback in trainer.callbacks if isinstance(callback, EpochMetrics)), {})

@@ -23,9 +23,9 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "tensorboard")
 
 
 class ResultsRecorder(Callback):
-    """Writes `results.json` in the run's folder after every epoch; checkpoints carry the epochs recorded so far.
+    """Writes `results.json` to the run's folder after every epoch; checkpoints contain the epochs recorded so far.
 
-    Without a logger there is no such folder, and nothing is written.
+    Without a logger, a run has no folder, and nothing is written.
     """
 
     state_key = "ResultsRecorder"
@@ -44,11 +44,11 @@ class ResultsRecorder(Callback):
         self.epochs = list(state_dict["epochs"])
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Find out where the run's files go, which every process has to ask together."""
+        """Store the run's folder. Every process has to call this, because `log_dir` is a collective operation."""
         self.folder = Path(trainer.log_dir) if trainer.loggers and trainer.log_dir else None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Describe the run, and keep the epochs before the one that training starts from."""
+        """Record the settings of the run, and discard epochs after the one that training resumes from."""
         if trainer.current_epoch == 0:
             self.epochs = []
         elif not self.epochs and self.folder is not None:
@@ -63,7 +63,7 @@ class ResultsRecorder(Callback):
         self.epoch_started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add the epoch to the record. Checkpoints are written afterwards, and so contain it."""
+        """Add the epoch to `results.json`. Checkpoints are written afterwards, so they contain it."""
         values = get_epoch_values(trainer)
         evaluated = [split for split in SPLITS if f"loss/{split}" in values]
         record: dict[str, Any] = {"epoch": trainer.current_epoch + 1}
@@ -82,7 +82,7 @@ class ResultsRecorder(Callback):
 
 
 def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:
-    """Return what `results.json` records of a run besides its epochs."""
+    """Return the network, data, seed, device, processes, threads and package versions of a run for `results.json`."""
     return {
         "model": type(module).__name__,
         "data": type(trainer.datamodule).__name__ if trainer.datamodule else None,
@@ -97,7 +97,7 @@ def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any
 
 
 def describe_top_losses(module: L.LightningModule) -> list[dict[str, Any]]:
-    """Return the highest-loss errors on the test images, each with index, true and predicted class, and loss."""
+    """Return the misclassified test images with the highest loss: index, true class, predicted class and loss."""
     labels, errors = get_class_labels(module), module.get_metrics("test").top_losses(NUM_TOP_LOSSES)
     columns = (errors[name].tolist() for name in ("index", "label", "prediction", "loss"))
     return [
@@ -107,5 +107,5 @@ def describe_top_losses(module: L.LightningModule) -> list[dict[str, Any]]:
 
 
 def to_json_number(value: float) -> float | None:
-    """Return a number for JSON: the seven digits of a float32, or None if it is not finite."""
+    """Return a number rounded to seven significant digits, as float32 has, or None if it is not finite."""
     return float(f"{value:.7g}") if math.isfinite(value) else None

@@ -9,15 +9,16 @@ from lightning.pytorch.callbacks import Callback
 class KeepSigtermHandler(Callback):
     """Restores the handler of SIGTERM that was installed when this callback was created.
 
-    Lightning installs its own handler when a run begins. It waits, in several processes, for a message that may cross
-    those of the training, continues to the end of the batch, and exits with status 0.
+    Lightning installs its own handler when a run begins. With several processes, that handler calls a broadcast, which
+    can conflict with the collective operations of the training step. It also finishes the batch, and the program
+    exits with status 0.
     """
 
     def __init__(self) -> None:
         self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore the handler, and leave the Trainer, which would call this callback 6 times per step for nothing."""
+        """Restore the handler, and remove this callback, so that it is not called 6 times per step without effect."""
         signal.signal(signal.SIGTERM, self.handler)
         trainer.callbacks = [callback for callback in trainer.callbacks if callback is not self]
 

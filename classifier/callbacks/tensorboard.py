@@ -1,4 +1,4 @@
-"""What TensorBoard shows besides the scalars: chart layout, HPARAMS, images and the graph."""
+"""TensorBoard output in addition to scalars: the chart layout, HPARAMS, images and the network's graph."""
 
 import contextlib
 import warnings
@@ -20,13 +20,13 @@ from classifier.plots import plot_confusion_matrix, plot_images
 
 
 class TensorBoardReporter(Callback):
-    """Writes layout and HPARAMS for TensorBoard and, if wanted, pictures of images and errors, and the graph.
+    """Writes the chart layout and HPARAMS to TensorBoard and, optionally, images and the network's graph.
 
-    Does nothing without a TensorBoardLogger, and never changes what is trained.
+    It does nothing without a TensorBoardLogger, and has no effect on the training.
 
     Args:
-        pictures: Whether to draw pictures.
-        every: Predictions are drawn after every `every`-th epoch and after the last; above 0.
+        pictures: Whether to write images (training images, predictions, confusion matrix, errors) and the graph.
+        every: Interval in epochs at which predictions are drawn, above 0. They are also drawn after the last epoch.
 
     Raises:
         SettingError: `every` is not above 0.
@@ -40,7 +40,7 @@ class TensorBoardReporter(Callback):
         self.pictures, self.every = pictures, every
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write layout and HPARAMS, and prepare the pictures; a resumed run has its graph and training images."""
+        """Write layout and HPARAMS, and prepare the images. A resumed run does not write its first images again."""
         self.writers = get_tensorboard_writers(trainer) if trainer.is_global_zero else []
         for writer in self.writers:
             write_layout(writer, trainer, pl_module)
@@ -52,16 +52,16 @@ class TensorBoardReporter(Callback):
         self.epochs_done = 0  # when the test images were last scored
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, _: int) -> None:
-        """Keep the first training images as the network gets them, augmented if they are."""
+        """Store the first training images, after augmentation."""
         if self.num_missing > 0:
             images, labels = (part[: self.num_missing].to("cpu", copy=True) for part in batch)
             self.train_batches.append((images, labels))
             self.num_missing -= len(labels)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Predict the same test images as before, and draw what is due.
+        """Predict the same test images after every epoch, and draw the predictions every `every` epochs.
 
-        In this hook, the training clock is stopped, and averaged weights are in place.
+        During this hook, the training clock is stopped, and the network has the averaged weights.
         """
         if trainer.state.fn != "fit" or trainer.sanity_checking or not (self.pictures and self.writers):
             return
@@ -76,7 +76,7 @@ class TensorBoardReporter(Callback):
                 self._draw_predictions(pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the predictions after the last epoch, the confusion matrix and the highest-loss errors."""
+        """Draw the last predictions, the confusion matrix and the misclassified images with the highest loss."""
         if not (self.pictures and self.writers):
             return
         self._draw_training_images(pl_module, trainer.current_epoch)
@@ -89,7 +89,7 @@ class TensorBoardReporter(Callback):
                 self._draw_top_losses(pl_module)
 
     def _draw_training_images(self, module: L.LightningModule, epochs_done: int) -> None:
-        """Write the first training images and the network's graph, unless that is done."""
+        """Write the first training images and the network's graph, if they are not written yet."""
         if not self.train_batches:
             return
         images, labels = (torch.cat(tensors) for tensors in zip(*self.train_batches, strict=True))
@@ -103,7 +103,7 @@ class TensorBoardReporter(Callback):
                 writer.add_graph(module.network, example)
 
     def _draw_predictions(self, module: L.LightningModule) -> None:
-        """Write the latest predictions, unless that is done."""
+        """Write the latest predictions, if they are not written yet."""
         if self.predicted is None:
             return
         images, labels, predictions = (part.cpu() for part in self.predicted)
@@ -113,7 +113,7 @@ class TensorBoardReporter(Callback):
         self.write("predictions/test", figure, self.epochs_done)
 
     def _draw_top_losses(self, module: L.LightningModule) -> None:
-        """Write the highest-loss errors on the test images."""
+        """Write the misclassified test images with the highest loss."""
         errors = {name: values.cpu() for name, values in module.get_metrics("test").top_losses(self.num_images).items()}
         indices = errors["index"].tolist()
         if not indices:
@@ -126,7 +126,7 @@ class TensorBoardReporter(Callback):
         self.write("top_losses/test", figure, self.epochs_done)
 
     def write(self, tag: str, figure: Figure, epochs_done: int) -> None:
-        """Write a figure to TensorBoard."""
+        """Write a Matplotlib figure to TensorBoard under `tag`, at `epochs_done` on the x axis."""
         canvas = FigureCanvasAgg(figure)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the font may lack the letters of a class name

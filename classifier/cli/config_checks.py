@@ -12,25 +12,25 @@ from classifier.models.checks import ARGS_FROM_DATA
 
 
 def check_config(config: Namespace, resolved: ResolvedArgv) -> None:
-    """Refuse settings that could only be ignored, and set the number of epochs where nothing limits the run.
+    """Reject settings that would have no effect, and set `max_epochs` if no setting limits the run.
 
     Args:
-        config: The parsed configuration of `fit`, `validate` or `test`; completed in place.
-        resolved: The command line that it comes from.
+        config: The parsed configuration of `fit`, `validate` or `test`; it is changed in place.
+        resolved: The command line that the configuration was parsed from.
 
     Raises:
-        SettingError: A setting cannot be given here, or leaves nothing to do.
+        SettingError: A setting is not allowed here, or the resumed run has already completed `max_epochs`.
     """
     require(
         not config.ckpt_path or bool(resolved.ckpt_path),
-        "ckpt_path belongs on the command line, not into a configuration file",
+        "ckpt_path belongs on the command line, not in a configuration file",
     )
     check_args_from_data(config.model.class_path, config.model.init_args)
     trainer = config.trainer
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
         trainer.max_epochs = read_default_recipe()["trainer"]["max_epochs"]
     epochs, done = trainer.max_epochs, resolved.resumed_epochs
-    require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no end, not {epochs}")
+    require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no limit, not {epochs}")
     if 0 < (epochs or 0) <= done:
         raise SettingError(
             f"{resolved.resumed_run} has done {done} of {epochs} epochs: to continue, set --trainer.max_epochs above "
@@ -39,14 +39,14 @@ def check_config(config: Namespace, resolved: ResolvedArgv) -> None:
 
 
 def check_args_from_data(class_path: str, init_args: dict[str, Any]) -> None:
-    """Check that a network leaves image shape and classes to its data.
+    """Check that a network takes `image_shape` and `num_classes` from its data.
 
     Args:
         class_path: Import path of the network's class.
-        init_args: Its arguments.
+        init_args: Arguments of the constructor, by name.
 
     Raises:
-        SettingError: The class does not take these arguments, or the user has set one.
+        SettingError: The constructor does not have these arguments, or the user has set one of them.
     """
     parameters = inspect.signature(cast(type, pydoc.locate(class_path))).parameters
     for name in ARGS_FROM_DATA:
@@ -57,14 +57,14 @@ def check_args_from_data(class_path: str, init_args: dict[str, Any]) -> None:
 
 
 def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
-    """Check that `--seeds` can train whole runs, each from its own seed.
+    """Check that no setting conflicts with `--seeds`, which trains several runs from the start.
 
     Args:
         config: The parsed configuration of `fit`.
-        resolved: The command line that it comes from.
+        resolved: The command line that the configuration was parsed from.
 
     Raises:
-        SettingError: A setting forbids that.
+        SettingError: `--seeds` is combined with `--ckpt_path`, `seed_everything: false` or `fast_dev_run`.
     """
     once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
     require(

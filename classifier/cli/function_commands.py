@@ -1,4 +1,4 @@
-"""Commands that are plain functions: signature and docstring are their options and help."""
+"""Run commands that are plain functions: the signature defines the options, and the docstring the help."""
 
 import inspect
 import os
@@ -10,24 +10,24 @@ from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
 
 from classifier.cli import PROG
-from classifier.cli.parsing import OneLineErrors, allow_imports
+from classifier.cli.parsing import OneLineErrorParser, allow_imports
 
-THREADS_HELP = "CPU threads of each process; 0 leaves the number to PyTorch, which takes every core."
-ALLOW_IMPORT_HELP = "Package of yours that files and checkpoints may name classes of; others are never imported."
+THREADS_HELP = "CPU threads per process; 0 keeps PyTorch's default, which is one thread per core."
+ALLOW_IMPORT_HELP = "Package of your own whose classes files and checkpoints may use; others are never imported."
 
 
 def run_function(function: Callable[..., None], argv: list[str]) -> None:
     """Call a function with the arguments of a command line.
 
     Args:
-        function: The command. A parameter named "paths" is given without an option, all others as options.
-        argv: Its arguments.
+        function: The command. Its parameter "paths", if any, is positional; all others are options.
+        argv: Command-line arguments after the command's name.
 
     Raises:
         SettingError: An option or its value is wrong.
     """
     allow_imports([])
-    parser = OneLineErrors(
+    parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )
     parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file with options.")
@@ -45,7 +45,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
 
 
 def set_threads(threads: int) -> None:
-    """Set the number of CPU threads of this process and of those that it starts; 0 leaves it to PyTorch."""
+    """Set the number of CPU threads of this process and its child processes; 0 keeps PyTorch's default."""
     if threads:
         torch.set_num_threads(threads)
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -24,7 +24,7 @@ from classifier.cli.profiling import NoProfiler, record_only_while_profiling
 from classifier.cli.quiet import silence_lightning
 from classifier.cli.resolve import RECIPES, resolve_argv
 from classifier.cli.save_config import SaveConfig
-from classifier.cli.sweep import train_seeds
+from classifier.cli.sweep import train_remaining_seeds
 from classifier.data.base import ImageDataModule
 from classifier.errors import SettingError, one_line
 from classifier.models.base import ImageClassifier
@@ -36,18 +36,21 @@ from classifier.runs.folders import lock_run_dir
 def fit(argv: list[str]) -> None:
     """Train a network, by default the tutorial's MLP on FashionMNIST for 30 epochs.
 
-    --model.help NAME and --data.help NAME show the options of a network or a data set.
+    --model.help NAME and --data.help NAME show the options of a network or a dataset.
     """
     run_dir, seeds = train(argv)
     if len(seeds) > 1:
-        train_seeds(lambda seed: train([*argv, f"--seed_everything={seed}"])[0], run_dir, seeds[1:])
+        train_remaining_seeds(lambda seed: train([*argv, f"--seed_everything={seed}"])[0], run_dir, seeds[1:])
 
 
 def train(argv: list[str]) -> tuple[Path, range]:
-    """Train once with the options of a command line.
+    """Train one run.
+
+    Args:
+        argv: Command-line arguments after "fit".
 
     Returns:
-        The run's folder, and the seeds that the options ask for, that of this run first.
+        The folder of the run, and all seeds that `--seeds` selects, with the seed of this run first.
     """
     cli = ClassifierCLI("fit", argv, inspect.getdoc(fit))
     cli.run_trainer(cli.trainer.fit)
@@ -55,27 +58,27 @@ def train(argv: list[str]) -> tuple[Path, range]:
 
 
 def validate(argv: list[str]) -> None:
-    """Score the validation images of a run."""
+    """Evaluate the network of a checkpoint on the validation images."""
     cli = ClassifierCLI("validate", argv, inspect.getdoc(validate))
     cli.run_trainer(cli.trainer.validate, verbose=False)
 
 
 def test(argv: list[str]) -> None:
-    """Score the test images with the network of a checkpoint."""
+    """Evaluate the network of a checkpoint on the test images."""
     cli = ClassifierCLI("test", argv, inspect.getdoc(test))
     cli.run_trainer(cli.trainer.test, verbose=False)
 
 
 class ClassifierCLI(LightningCLI):
-    """Network, data and Trainer of one command, built from its options.
+    """Builds the network, the data module and the Trainer of a command from its options.
 
     Args:
         command: "fit", "validate" or "test".
-        argv: Its options.
-        description: The text above the options in its help.
+        argv: Command-line arguments after the command's name.
+        description: Text above the list of options in the command's help.
 
     Raises:
-        UserError: An option, a file or a checkpoint is wrong.
+        UserError: An option is invalid, or a file or a checkpoint is missing or damaged.
     """
 
     def __init__(self, command: str, argv: list[str], description: str | None) -> None:
@@ -83,7 +86,7 @@ class ClassifierCLI(LightningCLI):
         self.seeds = range(1)
         self.resolved = resolve_argv(command, argv)
         silence_lightning()
-        for name in classifier.__all__:  # registers the networks and data sets under their names
+        for name in classifier.__all__:  # registers the networks and datasets under their names
             getattr(classifier, name)
         super().__init__(
             ImageClassifier,
@@ -119,13 +122,12 @@ class ClassifierCLI(LightningCLI):
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the options besides Trainer, network and data, and take image shape and classes from the data."""
+        """Add the package's own options, and link the network's `image_shape` and `num_classes` to the data."""
         parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
-            help="Checkpoint to continue from or to score: last or best of the newest run, a run's folder or a .ckpt "
-            "file.",
+            help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's folder or a .ckpt file.",
         )
         parser.add_argument(
             "--allow_import",
@@ -139,14 +141,14 @@ class ClassifierCLI(LightningCLI):
                 "--pictures",
                 type=bool,
                 default=True,
-                help="Whether to draw pictures of images, predictions and errors for TensorBoard.",
+                help="Whether to write images, predictions and errors to TensorBoard.",
             )
             parser.add_argument(
                 "--seeds",
                 type=PositiveInt,
                 default=1,
-                help="Number of runs, from seed_everything on, one after the other; a table with mean and standard "
-                "deviation follows.",
+                help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
+                "standard deviation is printed at the end.",
             )
         for name in ARGS_FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
@@ -193,16 +195,19 @@ class ClassifierCLI(LightningCLI):
 
     @property
     def creates_run(self) -> bool:
-        """Whether this command trains and logs to the usual place."""
+        """Whether this command trains with the default logger, and therefore writes to a run's folder."""
         trainer = self.config.trainer
         return self.command == "fit" and trainer.logger in (None, True) and not trainer.fast_dev_run
 
     def run_trainer(self, method: Callable[..., Any], **kwargs: Any) -> None:
-        """Call a method of the Trainer, once the files of the data are there.
+        """Prepare the data, create and lock the run's folder, and call a method of the Trainer.
 
         Args:
             method: `fit`, `validate` or `test` of the Trainer.
             **kwargs: Further arguments of that method.
+
+        Raises:
+            UserError: Files are missing, the checkpoint does not match, or another process writes to the run.
         """
         trainer, ckpt_path = self.trainer, self.resolved.ckpt_path
         if trainer.local_rank == 0:
@@ -223,12 +228,12 @@ class ClassifierCLI(LightningCLI):
                 if trainer.strategy.launcher is not None:
                     trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
                 if self.creates_run:
-                    self.explain_how_to_continue()
+                    self.print_resume_command()
                 raise
 
     @rank_zero_only
-    def explain_how_to_continue(self) -> None:
-        """Print the command that continues from the last checkpoint of the run."""
+    def print_resume_command(self) -> None:
+        """Print the command that resumes the run from its last checkpoint."""
         run_dir = Path(os.path.relpath(self.trainer.loggers[0].log_dir or "."))
         if not (run_dir / "checkpoints" / "last.ckpt").is_file():
             print("\nstopped; no epoch is saved yet", flush=True)

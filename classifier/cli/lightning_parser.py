@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from classifier.cli.parsing import OneLineErrors
+from classifier.cli.parsing import OneLineErrorParser
 
 # The Trainer options that --help shows. All others work, and are in Lightning's documentation and --print_config.
 COMMON_TRAINER_OPTIONS = (
@@ -15,11 +15,11 @@ COMMON_TRAINER_OPTIONS = (
 )
 
 
-class LightningParser(OneLineErrors, LightningArgumentParser):
+class LightningParser(OneLineErrorParser, LightningArgumentParser):
     """Lightning's parser with one-line errors, and without rare Trainer options in its help."""
 
     def format_help(self, *args: Any) -> str:
-        """Return the help; options are hidden in it alone, because jsonargparse does not save hidden options."""
+        """Return the help. Options are hidden here only, because jsonargparse does not save hidden options."""
         texts = {action: action.help for action in self._actions}
         for action in texts:
             if action.dest.startswith("trainer.") and action.dest[len("trainer.") :] not in COMMON_TRAINER_OPTIONS:

@@ -1,6 +1,6 @@
 """The table of commands, exit statuses and signals.
 
-Nothing here imports PyTorch or Lightning, so that `--help` and a mistyped command answer at once.
+Nothing here imports PyTorch or Lightning, so that `--help` and an unknown command respond at once.
 """
 
 import difflib
@@ -18,9 +18,10 @@ from classifier.errors import SettingError, UserError
 
 
 class Command(NamedTuple):
-    """A command: the module with the function of the same name, and a sentence of help.
+    """A command: the module that defines the function of the same name, and one sentence of help.
 
-    Functions of `lightning_cli` take the command line. All others are plain functions, whose signature is the options.
+    Functions in `lightning_cli` take the list of arguments. All others are plain functions, whose parameters become
+    options.
     """
 
     module: str
@@ -29,15 +30,15 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "fit": Command("classifier.cli.lightning_cli", "Train a network, by default an MLP on FashionMNIST."),
-    "validate": Command("classifier.cli.lightning_cli", "Score the validation images of a run."),
-    "test": Command("classifier.cli.lightning_cli", "Score the test images."),
+    "validate": Command("classifier.cli.lightning_cli", "Evaluate a network on the validation images."),
+    "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images."),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
-    "export": Command("classifier.commands.export", "Write a network to a file that needs no classifier."),
+    "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
 }
 
 HELP = f"""usage: {PROG} COMMAND [options]
 
-Train image classifiers, score them, predict with them and export them.
+Train, evaluate and export image classifiers, and predict with them.
 
 commands:
 {chr(10).join(f"  {name:<10} {command.help}" for name, command in COMMANDS.items())}
@@ -52,21 +53,25 @@ examples:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which clusters and containers end a program; Lightning shuts down as after Ctrl-C."""
+    """Raised on SIGTERM, which clusters and containers send to stop a program.
+
+    It is a KeyboardInterrupt, so that Lightning shuts down as after Ctrl-C.
+    """
 
 
 def raise_terminated(*_: Any) -> NoReturn:
-    """Raise Terminated; a signal handler."""
+    """Signal handler that raises Terminated."""
     raise Terminated
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command line; a user error is printed as one line, with exit status 1 or 2.
+    """Run a command line, and exit.
 
-    The environment variable CLASSIFIER_TRACEBACK=1 shows where in the program the error comes from.
+    A user error is printed as one line, with exit status 1, or 2 for an invalid option; with the environment variable
+    CLASSIFIER_TRACEBACK=1, it is printed with its traceback. The exit status is 130 after Ctrl-C and 143 after SIGTERM.
 
     Args:
-        argv: The arguments; None takes those of this process.
+        argv: Command-line arguments without the program's name; None for those of this process.
     """
     argv = sys.argv[1:] if argv is None else argv
     signal.signal(signal.SIGTERM, raise_terminated)
@@ -90,10 +95,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(argv: list[str]) -> None:
-    """Find the command that a command line names, import it and run it.
+    """Import the command named by the first argument, and run it.
 
     Raises:
-        SettingError: There is no such command.
+        SettingError: The command is missing or unknown.
     """
     if argv and argv[0] in ("-h", "--help"):
         print(HELP, end="", flush=True)
@@ -114,9 +119,9 @@ def run(argv: list[str]) -> None:
 
 
 def import_without_gc(name: str) -> ModuleType:
-    """Import a module without collecting garbage, and exempt everything imported from later collections.
+    """Import a module with garbage collection disabled, and exclude the imported objects from later collections.
 
-    Collections take a fifth of the time of the imports and find no garbage. At exit, they would take as long again.
+    Garbage collection takes a fifth of the import time and frees nothing. At exit, it would take the same time again.
     """
     if name in sys.modules:  # a second freeze would also keep garbage
         return sys.modules[name]
@@ -129,7 +134,10 @@ def import_without_gc(name: str) -> ModuleType:
 
 
 def find_user_error(error: BaseException) -> UserError | None:
-    """Return the error for the user among an error and those it was raised from, or None."""
+    """Return the first UserError in an error's chain of causes, or None if there is none.
+
+    An OSError is converted to a UserError, and a MisconfigurationException of Lightning to a SettingError.
+    """
     if isinstance(error, OSError):
         return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
     cause: BaseException | None = error

@@ -18,7 +18,7 @@ NOISE = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "
 
 
 def shorten_message(message: str) -> str:
-    """Return an error message of jsonargparse, which lists every type it tried, as one line."""
+    """Return an error message of jsonargparse as one line, without the list of types that it tried."""
     keys = re.findall(r'Parser key "([\w.]+)"', message)
     value = re.search(r"Given value: (?:NestedArg\(.*val=)?'?([^\n')]*)", message)
     lines = [line.strip(" -") for line in message.splitlines()]
@@ -36,7 +36,7 @@ def shorten_message(message: str) -> str:
 
 
 def list_choices(key: str) -> list[str]:
-    """Return the names of the networks for "model", of the data sets for "data", and nothing for other options."""
+    """Return the networks for the option "model", the datasets for "data", and an empty list for any other."""
     if key not in ("model", "data"):
         return []
     from classifier.data.base import ImageDataModule
@@ -47,13 +47,13 @@ def list_choices(key: str) -> list[str]:
 
 
 def allow_imports(packages: list[str]) -> None:
-    """Let options and files name classes of some packages, besides `ALLOWED_PACKAGES`.
+    """Set the packages that options and files may import classes from, in addition to `ALLOWED_PACKAGES`.
 
     Args:
-        packages: Import paths, such as "my_package".
+        packages: Names of packages, such as "my_package".
 
     Raises:
-        SettingError: One is not an import path.
+        SettingError: A name is not a valid import path.
     """
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_PACKAGES))
     try:
@@ -62,11 +62,11 @@ def allow_imports(packages: list[str]) -> None:
         raise SettingError(f"--allow_import: {error}") from error
 
 
-class OneLineErrors(ArgumentParser):
-    """A parser that raises a SettingError, in one line, for whatever is wrong with a command line."""
+class OneLineErrorParser(ArgumentParser):
+    """A parser that raises a SettingError with a one-line message for every error in a command line."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise a SettingError that tells what is wrong and what was probably meant."""
+        """Raise a SettingError with the reason and, for an unknown option, the most similar option."""
         text = shorten_message(message)
         if unknown := re.match(r"unrecognized arguments: --([\w.]+)", message):
             close = difflib.get_close_matches(unknown[1], self.get_defaults().keys(), n=1)

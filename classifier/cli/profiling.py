@@ -1,4 +1,4 @@
-"""Profiling costs nothing unless somebody profiles."""
+"""Avoid the overhead of profiling hooks while no profiler is used."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing, without the generator that Lightning's own creates 60 times per step: saves 4 % of a step."""
+    """A profiler that measures nothing.
+
+    Lightning's default profiler creates a generator 60 times per step. Avoiding that saves 4% of a step.
+    """
 
     no_context = contextlib.nullcontext()
 
@@ -33,7 +36,10 @@ class LazyRecordFunction(torch.autograd.profiler.record_function):
 
 @contextlib.contextmanager
 def record_only_while_profiling() -> Iterator[None]:
-    """Make PyTorch label batches and optimizer steps for its profiler only while it runs: saves 5 % of a step."""
+    """While the context is open, make PyTorch record profiler labels only if a profiler runs.
+
+    This saves 5% of a step.
+    """
     record_function = torch.autograd.profiler.record_function
     torch.autograd.profiler.record_function = LazyRecordFunction  # type: ignore[misc]
     try:

@@ -1,4 +1,4 @@
-"""Silence what Lightning prints to everybody."""
+"""Silence tips and irrelevant warnings of Lightning."""
 
 import logging
 import warnings
@@ -20,7 +20,7 @@ IGNORED_WARNINGS = (
 
 
 def silence_lightning() -> None:
-    """Keep tips, and warnings that do not apply to images in memory, out of a run's output."""
+    """Suppress Lightning's tips, and its warnings that do not apply to this package."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that somebody asked for

@@ -24,13 +24,13 @@ DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
 
 @dataclass
 class ResolvedArgv:
-    """A command line without names of recipes and checkpoints.
+    """A command line in which recipe names and checkpoint aliases are replaced by paths and settings.
 
     Args:
         argv: Arguments for the parser.
-        ckpt_path: Checkpoint that the command line names.
-        resumed_run: Folder of the run that continues.
-        resumed_epochs: Epochs that this run has done.
+        ckpt_path: Checkpoint to load, or None.
+        resumed_run: Folder of the run to resume, or None.
+        resumed_epochs: Number of epochs that the resumed run has completed.
     """
 
     argv: list[str]
@@ -40,10 +40,10 @@ class ResolvedArgv:
 
 
 def find_config(name: str) -> str:
-    """Return the path of the user's own file or, if there is none, of a packaged recipe.
+    """Return the path of a configuration file or, if there is no such file, of the packaged recipe of that name.
 
     Raises:
-        SettingError: There is neither, or the file is not YAML.
+        SettingError: There is neither a file nor a recipe of that name, or the file is not YAML.
     """
     path = Path(name) if Path(name).is_file() else RECIPES.get(name)
     if path is None:
@@ -56,15 +56,19 @@ def find_config(name: str) -> str:
 
 
 def read_default_recipe() -> dict[str, Any]:
-    """Return the recipe that a bare `fit` runs."""
+    """Return the settings of the recipe that `fit` uses without `--config`."""
     return yaml.safe_load(RECIPES[DEFAULT_RECIPE].read_text())
 
 
 def resolve_recipes(argv: list[str], command: str) -> list[str]:
-    """Return the options of a command with paths in place of the names of recipes.
+    """Return the arguments with recipe names replaced by the paths of their files.
+
+    Args:
+        argv: Command-line arguments after the command's name.
+        command: "fit", "validate" or "test".
 
     Raises:
-        SettingError: There is no such recipe, or an option cannot be given.
+        SettingError: A recipe does not exist, or an option is not allowed for this command.
     """
     argv = list(argv)
     for i, argument in enumerate(argv):
@@ -83,12 +87,13 @@ def resolve_recipes(argv: list[str], command: str) -> list[str]:
 def resolve_argv(command: str, argv: list[str]) -> ResolvedArgv:
     """Resolve recipe names and checkpoint aliases.
 
-    Defaults, and the settings in a checkpoint, are put in front of the user's options, which therefore win. As defaults
-    of the parser they would leak: `--model CNN` would inherit the MLP's learning rate.
+    The default recipe's settings, or those in a checkpoint, are inserted before the user's options, which therefore
+    override them. They are not set as the parser's defaults, because `--model CNN` would then inherit the MLP's
+    learning rate.
 
     Args:
         command: "fit", "validate" or "test".
-        argv: Its options.
+        argv: Command-line arguments after the command's name.
 
     Raises:
         UserError: A recipe or a checkpoint is missing or cannot be used.
@@ -116,17 +121,17 @@ def resolve_argv(command: str, argv: list[str]) -> ResolvedArgv:
 
 
 def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool, allowed: list[str]) -> ResolvedArgv:
-    """Put the settings in a checkpoint in front of the options of a command.
+    """Insert the settings in a checkpoint before the options of a command.
 
     Args:
         command: "fit", "validate" or "test".
-        argv: Its options.
-        path: The checkpoint.
-        has_data: Whether the options name a data set.
-        allowed: Packages that may be imported for the checkpoint's classes, besides this one.
+        argv: Command-line arguments after the command's name.
+        path: The checkpoint file.
+        has_data: Whether the arguments set `--data`.
+        allowed: Packages, in addition to this one, that the checkpoint's classes may be imported from.
 
     Raises:
-        UserError: The file is not a checkpoint, or does not name its data.
+        UserError: The file is not a checkpoint, or neither the checkpoint nor the arguments set the data.
     """
     checkpoint = load_checkpoint(path)
     rank_zero_only(print)(f"checkpoint: {path}", flush=True)
@@ -134,7 +139,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
         if class_path.split(".")[0] in (PACKAGE, *allowed):
             pydoc.locate(class_path)
     settings = get_settings(checkpoint)
-    require(has_data or "data" in settings, f"{path} names no data set: add --data")
+    require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
     if command != "fit" or run.resolve().parent.name != LOGS:

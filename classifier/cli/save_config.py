@@ -21,14 +21,14 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(parser, config, save_to_log_dir=False)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Save, and leave the Trainer, which would call this callback 6 times per step for nothing."""
+        """Save the file, and remove this callback, so that it is not called 6 times per step without effect."""
         self.log_dir = trainer.log_dir or "."  # which all processes have to ask together
         super().setup(trainer, pl_module, stage)
         others = [callback for callback in trainer.callbacks if callback is not self]  # type: ignore[attr-defined]
         trainer.callbacks = others  # type: ignore[attr-defined]
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write the file."""
+        """Write `config.yaml`."""
         path = Path(self.log_dir, self.config_filename)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:

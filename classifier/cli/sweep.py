@@ -9,13 +9,13 @@ from pathlib import Path
 COLUMNS = ("accuracy/test", "loss/test", "accuracy/val", "loss/val")
 
 
-def train_seeds(train: Callable[[int], Path], first_run: Path, seeds: Iterable[int]) -> None:
-    """Train with further seeds, one run after the other, and print the table of all runs.
+def train_remaining_seeds(train: Callable[[int], Path], first_run: Path, seeds: Iterable[int]) -> None:
+    """Train one run per remaining seed, one after the other, and print a table of all runs.
 
     Args:
-        train: Trains with a seed, and returns the run's folder.
+        train: Function that trains with a seed and returns the folder of the run.
         first_run: Folder of the run with the first seed.
-        seeds: The further seeds.
+        seeds: The remaining seeds.
     """
     runs = [first_run]
     for seed in seeds:
@@ -26,7 +26,7 @@ def train_seeds(train: Callable[[int], Path], first_run: Path, seeds: Iterable[i
 
 
 def format_runs(runs: list[Path]) -> str:
-    """Return a table of the final metrics: one line per run, then their mean and sample standard deviation.
+    """Return a table of the metrics after the last epoch: one line per run, the mean, and the standard deviation.
 
     Args:
         runs: Folders of at least two runs, each with its `results.json`.

@@ -1,4 +1,4 @@
-"""What a Trainer gets besides the user's options: callbacks, plugins, and the logger of a new or resumed run."""
+"""Callbacks, plugins and loggers that the command line adds to a Trainer."""
 
 import os
 from pathlib import Path
@@ -21,17 +21,17 @@ from classifier.runs.folders import LOGS, create_run_dir
 
 
 def make_evaluation_callbacks(settings: Any) -> list[Callback]:
-    """Return the callbacks of every command, for the settings of its Trainer."""
+    """Return the callbacks that every command uses; `settings` are those of the Trainer."""
     return [KeepSigtermHandler(), ConsoleReporter(bar=settings.enable_progress_bar is not False)]
 
 
 def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: bool) -> list[Callback]:
-    """Return the callbacks of `fit`, besides those of every command.
+    """Return the callbacks that only `fit` uses.
 
     Args:
         settings: Settings of the Trainer.
-        pictures: Whether to draw pictures for TensorBoard.
-        has_validation_images: Whether there are images to choose the best epoch on.
+        pictures: Whether to write images to TensorBoard.
+        has_validation_images: Whether there are validation images, on which the best epoch is selected.
     """
     callbacks: list[Callback] = [ResultsRecorder(), TensorBoardReporter(pictures)]
     if settings.enable_checkpointing is not False:
@@ -43,20 +43,20 @@ def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: boo
 
 
 def make_plugins(plugins: Any) -> list[Any]:
-    """Return the user's plugins, with one that writes checkpoints atomically unless the user chose another."""
+    """Return the user's plugins, and AtomicCheckpointIO unless they already contain a CheckpointIO."""
     given = [plugin for plugin in (plugins if isinstance(plugins, list) else [plugins]) if plugin]
     return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, AtomicCheckpointIO()]
 
 
 def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
-    """Return the logger of a new run in a folder of its own, or of the resumed run.
+    """Return a TensorBoardLogger for a new run, or for the run to resume.
 
     Args:
-        root: Folder that contains the folder of all runs.
+        root: Folder that contains `lightning_logs`.
         resolved: The command line.
 
     Raises:
-        UserError: No folder can be created.
+        UserError: The folder of the run cannot be created.
     """
     version: str | None
     if run := resolved.resumed_run:
@@ -69,20 +69,21 @@ def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
 
 
 def is_first_process() -> bool:
-    """Return whether this is the process that writes files and prints, before the processes know of each other."""
+    """Return whether this process has rank 0; this also works before the process group is initialised."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
-    """Check that as many processes were started as the Trainer expects, and only one for `--seeds`.
+    """Check the number of started processes.
 
     Args:
         trainer: The Trainer.
-        seeds: Number of runs.
-        creates_run: Whether each of them creates a folder.
+        seeds: Number of runs that `--seeds` trains.
+        creates_run: Whether every run creates a folder.
 
     Raises:
-        SettingError: The numbers disagree.
+        SettingError: The number differs from the Trainer's world size, or there are several runs and either several
+            processes or no folder for a run.
     """
     started = int(os.environ.get("WORLD_SIZE", trainer.world_size))
     require(

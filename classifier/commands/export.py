@@ -31,14 +31,14 @@ def export(
     """Write the network of a checkpoint to a file for use without this package, and check that file on test images.
 
     Args:
-        output: File to write. NAME.pth: the plain network's state_dict, for images normalised as in training.
-            NAME.pt2: torch.export, takes images (N, C, H, W), uint8 or float32 in [0, 1]. NAME.onnx: takes `images`
-            (N, C, H, W), uint8, and returns `logits`.
+        output: File to write; its extension selects the format. .pth is the state_dict of the layers, which take
+            normalised images. .pt2 is a program of torch.export, which takes images (N, C, H, W), uint8 or float32 in
+            [0, 1]. .onnx is a model with the input `images` (N, C, H, W), uint8, and the output `logits`.
         ckpt_path: Checkpoint to export: last or best of the newest run, a run's folder, or a .ckpt file.
-        allow_import: Packages of yours that the checkpoint may name classes of.
+        allow_import: Packages of your own that the checkpoint's classes may be imported from.
 
     Raises:
-        UserError: The checkpoint does not exist, or the file cannot be written or differs from the network.
+        UserError: The checkpoint does not exist, the file cannot be written, or its results differ from the network's.
     """
     check_output(output)
     path = find_checkpoint(ckpt_path)
@@ -50,17 +50,22 @@ def export(
 
 
 def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> float:
-    """Write a network to a file, and return the largest difference of its logits from the module's.
+    """Write a network to a file for use without this package, and compare the file with the network.
+
+    The batch size N of the exported network is variable. Class names are stored as JSON: in the extra file
+    "class_names" of .pt2, and under "class_names" in the metadata of .onnx.
 
     Args:
         module: The network; it is not changed.
-        output: File to write, whose extension chooses the format; see `export`. N is any number of images. Class names
-            are stored as JSON: in the extra file "class_names" of .pt2 and in the metadata of .onnx.
-        images: uint8 images (N, C, H, W) that the file is checked on before it gets its name.
+        output: File to write; its extension selects the format, see `export`.
+        images: uint8 images (N, C, H, W) for the comparison. `output` is only created if it succeeds.
+
+    Returns:
+        The largest absolute difference between the logits of the file and those of the network.
 
     Raises:
-        UserError: The file cannot be written, or it differs in a class or by more than 1e-4 in the logits; for logits
-            above 10, by more than 1e-5 of the largest.
+        UserError: The file cannot be written. Or a predicted class differs, or a logit differs by more than 1e-4 and
+            more than 1e-5 times the largest absolute logit.
     """
     path = check_output(output)
     try:
@@ -86,11 +91,11 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
 
 
 def check_output(output: str) -> Path:
-    """Return the path of a file to export to.
+    """Check that a file can be exported to a path, and return the path.
 
     Raises:
-        SettingError: Its name has another extension.
-        UserError: Packages are missing, or it cannot be written.
+        SettingError: The extension is not .pth, .pt2 or .onnx.
+        UserError: A package that the format requires is missing, or the file cannot be written.
     """
     path = Path(output)
     known = ", ".join(REQUIRED_PACKAGES)
@@ -103,11 +108,14 @@ def check_output(output: str) -> Path:
 
 
 def read_test_images(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> tuple[Tensor, str]:
-    """Return uint8 images (N, C, H, W) for the network of a checkpoint, and their kind: "test" or "random".
+    """Return up to 1,000 test images of a checkpoint's data or, if they cannot be read, 1,000 random images.
 
     Args:
-        checkpoint: The checkpoint; if the test images of its data cannot be read, the images are random.
-        allow_import: Packages that may be imported for the class of its data.
+        checkpoint: Contents of the checkpoint.
+        allow_import: Packages that the class of the data may be imported from.
+
+    Returns:
+        uint8 images (N, C, H, W), and their kind: "test" or "random".
     """
     try:
         data = load_data(checkpoint, allow_import)
@@ -120,12 +128,12 @@ def read_test_images(checkpoint: dict[str, Any], allow_import: Sequence[str] = (
         return torch.randint(256, (NUM_IMAGES, *shape), dtype=torch.uint8), "random"
 
 
-class Standalone(nn.Module):
-    """A copy of a network on the CPU, with the normalisation in front.
+class NormalisedNetwork(nn.Module):
+    """A copy of a network on the CPU that includes the normalisation.
 
     Args:
         module: The network.
-        scale: What pixels are divided by; None finds out from the type of the images.
+        scale: Divisor of the pixels; None divides uint8 images by 255 and float images by 1.
     """
 
     mean: Tensor
@@ -139,23 +147,23 @@ class Standalone(nn.Module):
         self.cpu().eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, num_classes) for images (N, C, H, W)."""
+        """Return logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
         # A traced program has no branches on the type: 0 - 1 is 255 in uint8, and -1 in floating point.
         scale = self.scale or (images[:1, :1, :1, :1] * 0 - 1).abs()
         return self.network((images / scale - self.mean) / self.std)
 
 
 def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Tensor]:
-    """Write a file in the format of its extension, and return a function that computes logits with that file.
+    """Write a network to a file in the format of its extension, and load that file again.
 
     Args:
         module: The network.
-        path: The file.
+        path: File to write, with the extension .pth, .pt2 or .onnx.
 
     Returns:
-        A function from uint8 images (N, C, H, W) to logits (N, num_classes).
+        A function that maps uint8 images (N, C, H, W) to logits (N, num_classes), computed with the file.
     """
-    standalone = Standalone(module, scale=255 if path.suffix == ".onnx" else None)
+    standalone = NormalisedNetwork(module, scale=255 if path.suffix == ".onnx" else None)
     if path.suffix == ".pth":
         torch.save(standalone.network.state_dict(), path)
         standalone.network.load_state_dict(torch.load(path, weights_only=True))

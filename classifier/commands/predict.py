@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
-from classifier.data.sources import ImagesInFiles, keep_batch
+from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, one_line, require
 from classifier.runs.checkpoints import load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
@@ -36,18 +36,18 @@ def predict(
     """Print the predicted classes of image files and of all images in folders.
 
     Args:
-        paths: Image files, and folders of them.
+        paths: Image files, and folders that contain image files.
         ckpt_path: Checkpoint to predict with: last or best of the newest run, a run's folder, or a .ckpt file.
-        output: CSV file with one row per image: file, class, and the probability of every class.
-        invert: Whether to exchange light and dark. With auto, an image whose border is light is inverted if the
-            network was trained on light objects on black, as those of FashionMNIST and Digits.
+        output: CSV file to write, with one row per image: file, class, and the probability (0 to 1) of every class.
+        invert: Whether to invert the brightness of images: yes, no or auto. With auto, images with a light border are
+            inverted if the network was trained on light objects on black, as in FashionMNIST and Digits.
         batch_size: Images per batch, above 0.
-        accelerator: Device to compute on, as Lightning names it: auto, cpu, gpu, ...
-        allow_import: Packages of yours that the checkpoint may name classes of.
+        accelerator: Lightning's name of the device to compute on, such as auto, cpu or gpu.
+        allow_import: Packages of your own that the checkpoint's classes may be imported from.
 
     Raises:
-        UserError: The checkpoint or a path does not exist or, after all other images are predicted, some files could
-            not be read as images.
+        UserError: The checkpoint or a path does not exist, or a file cannot be read as an image. In the second case,
+            the error is raised after all other images are predicted.
     """
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
@@ -61,7 +61,7 @@ def predict(
     require(image_shape[0] in (1, 3), f"the network takes {image_shape[0]} channels, which no image file has")
     if invert == "auto" and not checkpoint.get("dark_background"):
         invert = "no"
-    images = PredictionImages(ImagesInFiles(list_image_files(paths), image_shape), invert)
+    images = PredictionDataset(ImagesInFiles(list_image_files(paths), image_shape), invert)
     with PredictionTable(images.files.paths, get_class_labels(model), output) as table, torch.inference_mode():
         for batch, indices, problems, inverted in images.make_loader(batch_size):
             probabilities = model.predict_step(batch.to(model.device), 0).cpu()
@@ -71,7 +71,7 @@ def predict(
 
 
 def is_dark_on_light(images: Tensor) -> Tensor:
-    """Return whether the outermost pixels of images are on average lighter than mid-grey.
+    """Return whether the border pixels of each image have a mean above 127.5.
 
     This holds for none of the 70,000 FashionMNIST images and 1,797 digits, and for all of them once inverted.
 
@@ -85,12 +85,12 @@ def is_dark_on_light(images: Tensor) -> Tensor:
     return torch.cat([rows.flatten(1), columns.flatten(1)], dim=1).float().mean(dim=1) > 127.5
 
 
-class PredictionImages(Dataset):
-    """Image files, some of them inverted.
+class PredictionDataset(Dataset):
+    """Dataset of image files that inverts the brightness of some or all images.
 
     Args:
-        files: The images.
-        invert: "yes" inverts all images, "no" none, "auto" those that are dark on light.
+        files: The image files.
+        invert: "yes" inverts all images, "no" inverts none, and "auto" inverts those with a light border.
     """
 
     def __init__(self, files: ImagesInFiles, invert: Invert) -> None:
@@ -101,7 +101,12 @@ class PredictionImages(Dataset):
         return len(self.files)
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, list[int], list[str], Tensor]:
-        """Return images (N, C, H, W), their indices, a message per unreadable file, and which were inverted (N,)."""
+        """Read a batch of files.
+
+        Returns:
+            uint8 images (N, C, H, W), their N indices, one message per unreadable file, and a bool mask (N,) of the
+            inverted images.
+        """
         images, readable, problems = self.files.__getitems__(indices)
         inverted = torch.full((len(readable),), self.invert == "yes")
         if self.invert == "auto":
@@ -110,19 +115,19 @@ class PredictionImages(Dataset):
         return images, readable, problems, inverted
 
     def make_loader(self, batch_size: int) -> DataLoader:
-        """Return batches as `__getitems__` returns them."""
-        return DataLoader(self, batch_size, collate_fn=keep_batch, num_workers=self.files.count_workers())
+        """Return a loader of batches in the form that `__getitems__` returns."""
+        return DataLoader(self, batch_size, collate_fn=identity_collate, num_workers=self.files.count_workers())
 
 
 class PredictionTable:
-    """Prints a line for every image as soon as it is predicted, and writes all probabilities to a file.
+    """Prints one line per predicted image, and writes the probabilities of all classes to a CSV file.
 
-    A context manager that closes the file.
+    It is a context manager that closes the file at exit.
 
     Args:
-        paths: All image files.
-        class_names: Names of the C classes.
-        output: CSV file with one row per image, or None.
+        paths: Paths of all image files.
+        class_names: Names of the C classes in the order of their labels.
+        output: CSV file to write, with one row per image, or None.
 
     Raises:
         UserError: The file cannot be written.
@@ -146,7 +151,7 @@ class PredictionTable:
         self.line = f"{{:<{path_width}}}  {{:<{name_width}}}  {{:>11}}  {{:<{name_width}}}  {{:>11}}"
 
     def __enter__(self) -> "PredictionTable":
-        """Print the head of the table, and show a progress bar on a terminal if this takes long."""
+        """Print the header of the table; on a terminal, show a progress bar after two seconds."""
         # The bar appears after two seconds.
         bar = tqdm(total=len(self.paths), unit=" images", disable=None, leave=False, delay=2)
         self.progress = self.stack.enter_context(bar)
@@ -154,13 +159,13 @@ class PredictionTable:
         return self
 
     def add(self, probabilities: Tensor, indices: list[int], problems: list[str], inverted: Tensor) -> None:
-        """Print and write the predictions of a batch, and name on stderr the files that are not images.
+        """Print and write the predictions of a batch, and print the messages about unreadable files to stderr.
 
         Args:
-            probabilities: Probabilities (N, C).
-            indices: Which of the files the N images are.
+            probabilities: Class probabilities (N, C), float, from 0 to 1.
+            indices: Indices of the N images in `paths`.
             problems: One message per unreadable file.
-            inverted: Which of the images were inverted (N,).
+            inverted: Bool mask (N,) of the inverted images.
         """
         ordered = probabilities.sort(dim=1, descending=True, stable=True)  # of equal ones, the first, like argmax
         columns = (indices, probabilities.tolist(), ordered.values.tolist(), ordered.indices.tolist())

@@ -1,1 +1,1 @@
-"""Data sets: LightningDataModules, image files, augmentation, and sampling across processes."""
+"""Datasets: LightningDataModules, image files, augmentation, and sampling across processes."""

@@ -5,7 +5,12 @@ from torch import Tensor
 
 
 def flip_images(images: Tensor, chosen: Tensor) -> Tensor:
-    """Return images (N, C, H, W) with the `chosen` ones (N,), a bool mask, mirrored left to right."""
+    """Mirror selected images left to right.
+
+    Args:
+        images: Images (N, C, H, W) of any dtype.
+        chosen: Bool mask (N,) of the images to mirror.
+    """
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
@@ -13,8 +18,8 @@ def pad_reflected(images: Tensor, width: int) -> Tensor:
     """Return images (N, C, H, W) padded by reflection on all four sides.
 
     Args:
-        images: Images of any dtype; `torch.nn.functional.pad` cannot reflect uint8.
-        width: Width of the border in pixels, below H and W.
+        images: Images (N, C, H, W) of any dtype; reflection in `torch.nn.functional.pad` does not support uint8.
+        width: Width of the border in pixels, from 0 to below H and W.
     """
     for dim in (-2, -1):
         size = images.shape[dim]
@@ -24,14 +29,14 @@ def pad_reflected(images: Tensor, width: int) -> Tensor:
 
 
 def shift_images(images: Tensor, distance: int) -> Tensor:
-    """Return images (N, C, H, W), each translated at random, with the gap filled by reflection.
+    """Return images (N, C, H, W), each translated at random and padded by reflection.
 
-    All (2 * distance + 1)^2 translations are equally likely. As in "94 % on CIFAR-10 in 3.29 seconds on a single GPU"
-    (Jordan, 2024).
+    All (2 * distance + 1) ** 2 translations are equally likely. The augmentation is that of "94% on CIFAR-10 in 3.29
+    Seconds on a Single GPU" (Jordan, 2024).
 
     Args:
-        images: Images of any dtype.
-        distance: Largest translation in pixels, horizontally and vertically; below H and W.
+        images: Images (N, C, H, W) of any dtype.
+        distance: Largest translation in pixels, horizontally and vertically; from 0 to below H and W.
     """
     count, _, height, width = images.shape
     windows = pad_reflected(images, distance).unfold(2, height, 1).unfold(3, width, 1)
@@ -42,13 +47,13 @@ def shift_images(images: Tensor, distance: int) -> Tensor:
 def cut_out(images: Tensor, side: int, fill: Tensor) -> Tensor:
     """Return images (N, C, H, W), each with a square at a random position set to `fill`.
 
-    The centre of the square can be any pixel, so a part of the square may fall outside the image ("Improved
+    The centre of the square can be any pixel, so part of the square can be outside the image ("Improved
     Regularization of Convolutional Neural Networks with Cutout", DeVries and Taylor, 2017).
 
     Args:
-        images: Images of any dtype.
-        side: Side of the square in pixels.
-        fill: Colour of the square (C, 1, 1), of the same dtype as the images.
+        images: Images (N, C, H, W) of any dtype.
+        side: Side of the square in pixels, above 0.
+        fill: Colour of the square, a tensor (C, 1, 1) of the same dtype as the images.
     """
     covered = []
     for size in images.shape[2:]:

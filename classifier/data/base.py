@@ -1,4 +1,4 @@
-"""Base of all data sets: a LightningDataModule that splits, batches and augments uint8 images."""
+"""Base class of all datasets: a LightningDataModule that splits, batches and augments uint8 images."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
@@ -11,27 +11,28 @@ from torch.utils.data import DataLoader
 from classifier.data.augmentation import cut_out, flip_images, shift_images
 from classifier.data.dataset import Batch, ImageDataset
 from classifier.data.sampling import make_sampler
-from classifier.data.sources import ImagesInMemory, ImageSource, keep_batch
+from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
 from classifier.errors import UserError, require
 from classifier.hparams import NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
 from classifier.seeding import get_seed
 
 
 class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
-    """Base of all data sets: a subclass states its constants and reads its images.
+    """Base class of all datasets. A subclass sets `image_shape` (C, H, W) and `class_names`, and implements `read`.
 
     Args:
-        root: Folder that contains the files, or that they are downloaded to.
+        root: Folder that contains the files; missing files are downloaded to it.
         batch_size: Images per training step, on each device; above 0.
-        val_split: Number of images held out of the training set, the same ones for every seed; 0 for none. If there
-            are any, the best epoch is chosen on them; the test images never choose anything.
+        val_split: Number of training images held out for validation, the same for every seed; from 0 (none) to below
+            the size of the training set. The best epoch is selected on them, and never on the test images.
         download: Whether to download missing files.
         test_batch_size: Images per evaluation step, on each device; above 0.
-        drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
-        flip: Which training images to mirror left to right: none; random, half of them, drawn again in every epoch; or
-            alternating, a random half in the first epoch, and then every image in every other epoch (Jordan, 2024).
-        shift: Largest random translation of a training image in pixels; below its height and width, 0 for none.
-        cutout: Side in pixels of a square that is cut out of every training image and filled with `mean`; 0 for none.
+        drop_last: Whether to drop the last training batch of an epoch if it is smaller than the others.
+        flip: Which training images are mirrored left to right. none: no image. random: each with probability 0.5,
+            drawn again in every epoch. alternating: a random half in one epoch, the other half in the next (Jordan,
+            2024).
+        shift: Largest random translation of a training image in pixels, from 0 (none) to below its height and width.
+        cutout: Side in pixels of a square in every training image that is filled with `mean`; 0 for none.
 
     Raises:
         SettingError: An argument is out of its range.
@@ -77,7 +78,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
 
     @property
     def has_validation_images(self) -> bool:
-        """Whether there are images to choose the best epoch on."""
+        """Whether there are validation images, on which the best epoch is selected."""
         return "val" in self.splits or self.hparams.val_split > 0
 
     @abstractmethod
@@ -85,7 +86,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         """Return the images and labels of one of `splits`.
 
         Args:
-            split: "train", "test" or, for a data set that names it in `splits`, "val".
+            split: "train", "test" or, if `splits` contains it, "val".
 
         Returns:
             uint8 images (N, C, H, W) or an ImageSource, and int64 labels (N,).
@@ -99,7 +100,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             self.datasets["test"] = ImageDataset(*self._read_checked("test"), "test")
 
     def _setup_training_splits(self) -> None:
-        """Read the training images, and hold out the validation images where the data set has none of its own."""
+        """Read the training images, and read the validation images or hold them out of the training set."""
         source, labels = self._read_checked("train")
         held_out, shift = self.hparams.val_split, self.hparams.shift
         require(shift < min(self.image_shape[1:]), f"shift must be below {min(self.image_shape[1:])}, not {shift}")
@@ -117,10 +118,10 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         self.datasets["train"] = ImageDataset(source, labels, "train", flipped)
 
     def _read_checked(self, split: str) -> tuple[ImageSource, Tensor]:
-        """Return what `read` returns, as a source.
+        """Read a split, check it, and return its ImageSource and its int64 labels (N,).
 
         Raises:
-            UserError: The images or labels are not what the class declares.
+            UserError: The images or labels do not match the class attributes.
         """
         images, labels = self.read(split)
         dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
@@ -140,11 +141,15 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         return source, labels
 
     def train_dataloader(self) -> DataLoader:
-        """Return shuffled batches of the training images, in an order that seed and epoch determine."""
+        """Return a loader of the training images, shuffled in an order that depends on seed and epoch only."""
         return self._make_loader("train", self.hparams.batch_size)
 
     def val_dataloader(self) -> list[DataLoader]:
-        """Return what is scored after every epoch: the validation images, if any, and while fitting the test images."""
+        """Return the loaders to evaluate after an epoch: validation images, if any, and during `fit` test images.
+
+        Raises:
+            SettingError: `validate` is run without validation images.
+        """
         splits = [split for split in ("val", "test") if split in self.datasets]
         if self.trainer is not None and self.trainer.state.fn == "validate":
             require("val" in splits, "there are no validation images, because val_split is 0: use test")
@@ -152,12 +157,12 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         return [self._make_loader(split, self.hparams.test_batch_size) for split in splits]
 
     def test_dataloader(self) -> DataLoader:
-        """Return the test images in order."""
+        """Return a loader of the test images, in order."""
         require("test" in self.datasets, f"{type(self).__name__} has no test images")
         return self._make_loader("test", self.hparams.test_batch_size)
 
     def _make_loader(self, split: str, batch_size: int) -> DataLoader:
-        """Return the batches of a split that this process works on."""
+        """Return a loader of the images of a split that are assigned to this process."""
         dataset, trainer = self.datasets[split], self.trainer
         num_processes, rank = (trainer.world_size, trainer.global_rank) if trainer is not None else (1, 0)
         if trainer is not None:
@@ -169,7 +174,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             batch_size=batch_size,
             sampler=make_sampler(dataset, split, rank, num_processes),
             drop_last=split == "train" and self.hparams.drop_last,
-            collate_fn=keep_batch,
+            collate_fn=identity_collate,
             # Without its own generator, a loader would draw from the one that a resumed run has to reproduce.
             generator=torch.Generator(),
             num_workers=workers,
@@ -194,16 +199,16 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         return self.augment(batch[0], self.trainer.current_epoch), batch[1]
 
     def augment(self, images: Tensor, epoch: int) -> Tensor:
-        """Return training images flipped, shifted and cut out as the hyperparameters say.
+        """Return images (N, C, H, W), uint8, with the flips, shifts and cutout of the hyperparameters applied.
 
         Args:
-            images: uint8 images (N, C, H, W), as the data set returns them.
+            images: uint8 training images (N, C, H, W) from the dataset.
             epoch: Index of the epoch, from 0.
         """
         flip, shift, cutout = (self.hparams[name] for name in ("flip", "shift", "cutout"))
         if flip == "random":
             images = flip_images(images, torch.rand(len(images), device=images.device) < 0.5)
-        elif flip == "alternating" and epoch % 2:  # in epoch 0 the data set itself flips a random half
+        elif flip == "alternating" and epoch % 2:  # in epoch 0 the dataset itself flips a random half
             images = images.flip(-1)
         if shift:
             images = shift_images(images, shift)

@@ -1,4 +1,4 @@
-"""A cache on disk of decoded images, keyed by the names, sizes and times of the image files."""
+"""Disk cache of decoded images, keyed by the names, sizes and modification times of the image files."""
 
 import contextlib
 import hashlib
@@ -17,11 +17,11 @@ FORMAT = 1  # a new number makes older files useless
 
 
 def get_cache_path(files: ImagesInFiles, root: Path) -> Path:
-    """Return the cache file for image files in their present state.
+    """Return the path of the cache file for the current names, sizes and modification times of image files.
 
     Args:
-        files: The images and the shape that they are decoded to.
-        root: Folder that contains them; the cache is its subfolder `.cache`.
+        files: The image files, and the shape that they are decoded to.
+        root: Folder that contains them; the cache file is in its subfolder `.cache`.
     """
     known: list[object] = [FORMAT, files.image_shape]
     for path in files.paths:
@@ -31,10 +31,10 @@ def get_cache_path(files: ImagesInFiles, root: Path) -> Path:
     return root / ".cache" / f"{files.image_shape[0]}x{files.image_shape[1]}-{digest[:32]}.npy"
 
 
-def decode_all(files: ImagesInFiles, root: Path) -> Tensor:
-    """Return all images (N, C, H, W), uint8, from the cache if it has them.
+def load_decoded_images(files: ImagesInFiles, root: Path) -> Tensor:
+    """Return all images (N, C, H, W), uint8, from the cache or, if it does not contain them, from the files.
 
-    If the root can be written to, the decoded images are stored for the next time.
+    Decoded images are written to the cache, and outdated cache files are deleted, if the root can be written to.
 
     Args:
         files: The images.
@@ -61,8 +61,8 @@ def decode_all(files: ImagesInFiles, root: Path) -> Tensor:
     return images
 
 
-def check_all(files: ImagesInFiles, root: Path) -> None:
-    """Decode every image once, unless the cache records that this was done.
+def check_images(files: ImagesInFiles, root: Path) -> None:
+    """Check that every image can be decoded, unless the cache records an earlier check.
 
     Args:
         files: The images.

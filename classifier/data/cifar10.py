@@ -12,11 +12,11 @@ from classifier.data.torchvision_base import TorchvisionDataModule
 
 
 class CIFAR10(TorchvisionDataModule):
-    """60,000 colour photographs of 10 kinds of things, 32x32 (Krizhevsky, 2009); 50,000 for training.
+    """60,000 colour images of 32x32 pixels in 10 classes, 50,000 of them for training (Krizhevsky, 2009).
 
     Args:
-        root: Folder that contains the files, or that they are downloaded to.
-        batch_size: Images per training step, on each device; above 0. The tutorial uses 4.
+        root: Folder that contains the files; missing files are downloaded to it.
+        batch_size: Images per training step, on each device; above 0. The default is that of the tutorial.
         **kwargs: Further arguments of ImageDataModule.
     """
 
@@ -37,8 +37,8 @@ class CIFAR10(TorchvisionDataModule):
         dataset = self.torchvision_class(self.hparams.root, train=split == "train")
         return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(dataset.targets)
 
-    def find_damage(self, file: Path) -> str | None:
-        """Return whether the md5 sum of a file is wrong, in words, or None."""
+    def describe_damage(self, file: Path) -> str | None:
+        """Return a description of the damage if the MD5 checksum of a file is wrong, or None."""
         known = dict([*self.torchvision_class.train_list, *self.torchvision_class.test_list])
         known[self.torchvision_class.meta["filename"]] = self.torchvision_class.meta["md5"]
         return None if check_integrity(file, known[file.name]) else "has a wrong md5 sum"

@@ -7,9 +7,9 @@ from classifier.data.base import ImageDataModule
 
 
 class Digits(ImageDataModule):
-    """1,797 grey images of handwritten digits, 8x8, bundled with scikit-learn (Alpaydin and Kaynak, 1998).
+    """1,797 grey images of handwritten digits, 8x8 pixels, included in scikit-learn (Alpaydin and Kaynak, 1998).
 
-    A fixed split with the same proportion of every digit puts 1,437 into the training and 360 into the test set.
+    A fixed stratified split assigns 1,437 images to the training set and 360 to the test set.
     """
 
     image_shape = (1, 8, 8)

@@ -10,7 +10,7 @@ from classifier.data.torchvision_base import TorchvisionDataModule
 
 
 class FashionMNIST(TorchvisionDataModule):
-    """70,000 grey images of 10 kinds of clothing, 28x28 (Xiao, Rasul and Vollgraf, 2017); 60,000 for training."""
+    """70,000 grey images of clothes, 28x28 pixels, 10 classes, 60,000 for training (Xiao, Rasul and Vollgraf, 2017)."""
 
     torchvision_class = torchvision.datasets.FashionMNIST
     folder = "FashionMNIST/raw"
@@ -24,10 +24,10 @@ class FashionMNIST(TorchvisionDataModule):
         dataset = self.torchvision_class(self.hparams.root, train=split == "train")
         return dataset.data.unsqueeze(1), dataset.targets
 
-    def find_damage(self, file: Path) -> str | None:
-        """Return what is wrong with an IDX file, or None.
+    def describe_damage(self, file: Path) -> str | None:
+        """Return a description of the damage to an IDX file, or None if there is none.
 
-        The format is a magic number, the sizes as 4-byte integers, and then one byte per value.
+        The format is a 4-byte magic number, the size of every dimension as a 4-byte integer, and one byte per value.
         """
         dimensions = 3 if "images" in file.name else 1
         content = file.read_bytes()

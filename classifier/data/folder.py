@@ -1,4 +1,4 @@
-"""The user's own images, in one folder per class."""
+"""Images of the user, in one folder per class."""
 
 import math
 from itertools import chain
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from classifier.data.base import ImageDataModule
-from classifier.data.cache import check_all, decode_all
+from classifier.data.cache import check_images, load_decoded_images
 from classifier.data.listing import list_image_files, list_subfolders
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
 from classifier.errors import UserError, one_line
@@ -19,26 +19,26 @@ from classifier.hparams import NOT_NEGATIVE, POSITIVE, Limit
 class ImageFolder(ImageDataModule):
     """Images of your own, in folders named after their classes.
 
-    The root contains `train/<class>/` and `test/<class>/` or, if it has no such folders, `<class>/`; then a fixed
+    The root contains either `train/<class>/` and `test/<class>/`, or only `<class>/`. In the second case, a fixed
     fraction of every class becomes the test set. Hidden files, and files without the extension of an image format, are
-    skipped. Images can have any format and size; see `read_image` for how they are brought to one shape.
+    skipped. Images can have any format and size; `read_image` describes how they are resized.
 
-    Decoded images are cached in `.cache/` under the root, if it can be written to, until a file changes its name, size
-    or time.
+    Decoded images are cached on disk in `.cache/` under the root, if it can be written to. The cache is replaced when
+    the name, size or modification time of a file changes.
 
     Args:
-        root: Folder that contains the class folders.
-        image_size: Height and width of all images after resizing, above 0.
+        root: Folder that contains the folders of at least two classes, or `train/` and `test/`.
+        image_size: Height and width of all images after resizing in pixels, above 0.
         channels: 3 for RGB, 1 for grey.
-        test_split: Fraction of every class to test on if there is no test folder; above 0 and below 1.
-        cache: Megabytes (10^6 bytes) that the images may take in memory. Beyond that, they are decoded again in every
-            epoch.
+        test_split: Fraction of every class that becomes the test set if there is no `test/`; above 0 and below 1.
+        cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, they are
+            decoded again in every epoch.
         batch_size: Images per training step, on each device; above 0.
         **kwargs: Further arguments of ImageDataModule.
 
     Raises:
-        SettingError: An argument is out of its range.
-        UserError: There are no class folders, or files cannot be read.
+        SettingError: An argument is out of range.
+        UserError: There are fewer than two class folders, or files cannot be read.
     """
 
     mean = (0.5,)  # as for CIFAR10; the base's mean of 0 and std of 1 would leave all inputs positive
@@ -65,10 +65,10 @@ class ImageFolder(ImageDataModule):
         self.source: ImageSource | None = None
 
     def _find_classes(self, root: Path) -> tuple[str, ...]:
-        """Return the names of the class folders, and find out whether there is a folder for each split.
+        """Return the names of the class folders, and set `has_split_folders`.
 
         Raises:
-            UserError: There are no class folders, or those of the splits differ.
+            UserError: There are fewer than two class folders, `test/` has none, or it has one that `train/` lacks.
         """
         train, test = root / "train", root / "test"
         self.has_split_folders = bool(list_subfolders(train))
@@ -89,7 +89,7 @@ class ImageFolder(ImageDataModule):
         return class_names
 
     def _list_files(self, folder: Path) -> tuple[list[str], list[int]]:
-        """Return the image files in the class folders below `folder`, and their labels."""
+        """Return the image files in the class folders of `folder`, and their labels."""
         found = [list_image_files([folder / name]) if (folder / name).is_dir() else [] for name in self.class_names]
         return [*chain(*found)], [label for label, files in enumerate(found) for _ in files]
 
@@ -113,7 +113,7 @@ class ImageFolder(ImageDataModule):
             raise UserError(f"{root} cannot be split: {one_line(error)}") from error
 
     def prepare_data(self) -> None:
-        """Find, check and decode the files; further processes, started later, find the decoded images in the cache.
+        """Find and decode the files, and write the cache, which processes that start later read.
 
         Raises:
             UserError: Files cannot be read, or a class has too few images to be split.
@@ -121,15 +121,15 @@ class ImageFolder(ImageDataModule):
         self._load_source()
 
     def _load_source(self) -> ImageSource:
-        """Return all images, the training images first; the files are read once."""
+        """Return the source of all images, the training images first; it is created once."""
         if self.source is None:
             train, test, train_labels, test_labels = self._split_files()
             self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
             files, root = ImagesInFiles(train + test, self.image_shape), Path(self.hparams.root)
             if len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6:
-                self.source = ImagesInMemory(decode_all(files, root), names=files.paths)
+                self.source = ImagesInMemory(load_decoded_images(files, root), names=files.paths)
             else:
-                check_all(files, root)
+                check_images(files, root)
                 self.source = files
         return self.source
 

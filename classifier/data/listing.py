@@ -18,10 +18,10 @@ def list_subfolders(folder: Path) -> tuple[str, ...]:
 
 
 def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Return the given files, and the image files below the given folders, recursively and sorted.
+    """Return the given files and, recursively and sorted, the image files in the given folders.
 
-    A file that is named directly is returned whatever its extension. In a folder, hidden files and folders, and files
-    without the extension of an image format, are skipped: photographs are often stored next to text files.
+    A given file is returned regardless of its extension. In folders, hidden files and folders, and files without the
+    extension of an image format, are skipped, because folders of images often contain text files as well.
 
     Args:
         paths: Files and folders.

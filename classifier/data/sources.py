@@ -1,4 +1,4 @@
-"""Where the images of a split come from: memory or files, behind one interface."""
+"""Image sources: a common interface for images in memory and images in files."""
 
 import os
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ MIN_FILES_FOR_WORKERS = 1000  # fewer files are decoded by the time that worker 
 
 
 class ImageSource(Dataset, ABC):
-    """uint8 images of one shape, numbered from 0."""
+    """A sequence of uint8 images of the shape `image_shape` (C, H, W), indexed from 0."""
 
     image_shape: tuple[int, int, int]
 
@@ -33,16 +33,16 @@ class ImageSource(Dataset, ABC):
     def subset(self, indices: Tensor | range) -> "ImageSource":
         """Return a source of the images at the given indices, an int64 tensor (N,) or a range."""
 
-    def slice(self, start: int, stop: int) -> Tensor:
+    def get_range(self, start: int, stop: int) -> Tensor:
         """Return the images (stop - start, C, H, W) from `start` up to, but not including, `stop`."""
         return self.gather(torch.arange(start, stop))
 
     def name(self, index: int) -> str:
-        """Return what to call an image in messages and captions: its file, or its number as "#12"."""
+        """Return the name of an image for messages and captions: its file or, as in "#12", its index."""
         return f"#{index}"
 
     def move_to(self, device: torch.device) -> torch.device:
-        """Move images in memory to a device, and return the device that batches are on from now on."""
+        """Move the images to a device if they are in memory, and return the device that batches are read to."""
         return torch.device("cpu")
 
     def count_workers(self, num_processes: int = 1) -> int:
@@ -55,7 +55,7 @@ class ImagesInMemory(ImageSource):
 
     Args:
         images: uint8 tensor (N, C, H, W).
-        names: What to call the images; None numbers them.
+        names: Names of the N images; None uses their indices.
     """
 
     def __init__(self, images: Tensor, names: Sequence[str] | None = None) -> None:
@@ -71,8 +71,8 @@ class ImagesInMemory(ImageSource):
         """Return a copy of the images (N, C, H, W) at the given indices (N,), int64, on the device of the images."""
         return self.images.index_select(0, indices)
 
-    def slice(self, start: int, stop: int) -> Tensor:
-        """Return the images (stop - start, C, H, W) without a copy."""
+    def get_range(self, start: int, stop: int) -> Tensor:
+        """Return a view of the images (stop - start, C, H, W) from `start` up to, but not including, `stop`."""
         return self.images[start:stop]
 
     def subset(self, indices: Tensor | range) -> "ImagesInMemory":
@@ -85,21 +85,21 @@ class ImagesInMemory(ImageSource):
         return ImagesInMemory(images, self.names and [self.names[i] for i in indices])
 
     def name(self, index: int) -> str:
-        """Return what to call an image."""
+        """Return the name of an image or, as in "#12", its index."""
         return self.names[index] if self.names else super().name(index)
 
     def move_to(self, device: torch.device) -> torch.device:
-        """Move the images to a device, and return it."""
+        """Move the images to a device, and return the device."""
         self.images = self.images.to(device)
         return device
 
 
 class ImagesInFiles(ImageSource):
-    """Images in files that are decoded whenever they are asked for.
+    """Images in files, which are decoded on every access.
 
     Args:
         paths: The image files.
-        image_shape: Channels (1 or 3), height and width that all images get; see `read_image`.
+        image_shape: Channels (1 or 3), height and width of the decoded images; see `read_image`.
     """
 
     def __init__(self, paths: Sequence[str], image_shape: tuple[int, int, int]) -> None:
@@ -129,7 +129,7 @@ class ImagesInFiles(ImageSource):
         return self.paths[index]
 
     def count_workers(self, num_processes: int = 1) -> int:
-        """Return the number of workers that decode: none for a few files, otherwise the process's share of cores."""
+        """Return 0 for fewer than 1,000 files, otherwise the cores divided by `num_processes`, at least 1."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // num_processes) if len(self) >= MIN_FILES_FOR_WORKERS else 0
 
@@ -146,7 +146,7 @@ class ImagesInFiles(ImageSource):
         return torch.stack(images) if images else empty, readable, problems
 
     def iter_batches(self, description: str) -> Iterator[tuple[Tensor, list[int]]]:
-        """Yield all images in batches with their indices; a terminal shows a progress bar if this takes long.
+        """Yield batches of all images (N, C, H, W) and their indices; on a terminal, show a progress bar after 2 s.
 
         Args:
             description: Label of the progress bar, such as "decoding".
@@ -155,7 +155,7 @@ class ImagesInFiles(ImageSource):
             UserError: After the last batch, if any file cannot be read. The message names all of them.
         """
         failed: list[str] = []
-        loader = DataLoader(self, batch_size=250, collate_fn=keep_batch, num_workers=self.count_workers())
+        loader = DataLoader(self, batch_size=250, collate_fn=identity_collate, num_workers=self.count_workers())
         with tqdm(total=len(self), desc=description, unit=" images", disable=None, leave=False, delay=2) as bar:
             for images, indices, problems in loader:
                 yield images, indices
@@ -165,6 +165,6 @@ class ImagesInFiles(ImageSource):
             raise UserError(f"repair or remove {len(failed):,} of {len(self):,} files: {'; '.join(failed)}")
 
 
-def keep_batch(batch: Any) -> Any:
-    """Return a batch unchanged: a DataLoader's collate function for data sets whose `__getitems__` makes batches."""
+def identity_collate(batch: Any) -> Any:
+    """Return a batch unchanged; this is the collate function for datasets whose `__getitems__` returns a batch."""
     return batch

@@ -1,4 +1,4 @@
-"""Base of the data sets that torchvision downloads, verifies and reads."""
+"""Base class of the datasets that torchvision downloads and reads."""
 
 import contextlib
 import io
@@ -18,27 +18,30 @@ DOWNLOAD_TIMEOUT = 5  # seconds without an answer
 
 
 class TorchvisionDataModule(ImageDataModule):
-    """Base of the data sets that torchvision downloads, verifies and reads."""
+    """Base class of the datasets that torchvision downloads and reads.
+
+    A subclass also sets `torchvision_class`, the `folder` of the files below the root, and the names of the `files`.
+    """
 
     torchvision_class: type[torchvision.datasets.VisionDataset]
     folder: str
     files: tuple[str, ...]
 
     @abstractmethod
-    def find_damage(self, file: Path) -> str | None:
-        """Return what is wrong with one of the files, or None."""
+    def describe_damage(self, file: Path) -> str | None:
+        """Return a description of the damage to one of the files, or None if there is none."""
 
     def _read_checked(self, split: str) -> tuple[ImageSource, Tensor]:
-        """Return what `read` returns, as a source.
+        """Read a split, check it, and return its ImageSource and its int64 labels (N,).
 
         Raises:
-            UserError: A file is damaged. The message names it.
+            UserError: A file is damaged. The message names the file.
         """
         try:
             return super()._read_checked(split)
         except Exception as error:
             folder = Path(self.hparams.root, self.folder)
-            damages = {name: damage for name in self.files if (damage := self.find_damage(folder / name))}
+            damages = {name: damage for name in self.files if (damage := self.describe_damage(folder / name))}
             reasons = [f"{name} {damage}" for name, damage in damages.items()] or [one_line(error)]
             raise UserError(
                 f"{type(self).__name__}: the files in {folder} are damaged: {'; '.join(reasons)}. "
@@ -46,7 +49,7 @@ class TorchvisionDataModule(ImageDataModule):
             ) from error
 
     def prepare_data(self) -> None:
-        """Download missing files; none of them appears in the folder before all are complete.
+        """Download the files if any is missing. They are moved to the folder only after all are complete.
 
         Raises:
             UserError: Files are missing and cannot be downloaded.

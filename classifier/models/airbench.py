@@ -1,4 +1,4 @@
-"""The network of "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024, arXiv 2404.00498)."""
+"""The network of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024, arXiv 2404.00498)."""
 
 from collections import OrderedDict
 from itertools import pairwise
@@ -21,21 +21,22 @@ class Scale(nn.Module):
         self.factor = factor
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the values, of any shape, times the factor."""
+        """Return the values, a float tensor of any shape, multiplied by the factor."""
         return values * self.factor
 
 
 class Airbench(ImageClassifier):
-    """Convolutional network that trains fast: whitened images, three groups of two convolutions, one linear layer.
+    """Convolutional network for fast training: a whitening layer, three groups of two convolutions, a linear layer.
 
-    Layers and initialisation are those of "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024); by
-    default 1,972,792 parameters. The recipe cifar10_fast trains it as the paper does.
+    Layers and initialisation are those of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024). By default,
+    it has 1,972,792 parameters. The recipe cifar10_fast uses the paper's training hyperparameters.
 
     Args:
-        image_shape: Channels, height and width of an image in pixels; at least 17 x 17.
-        widths: Channels of the three groups, each above 0.
-        bias_epochs: Number of epochs in which the bias of the whitening layer is trained; its weights never are.
-        bias_lr: Learning rate of the BatchNorm biases as a multiple of `lr`; above 0.
+        image_shape: Channels, height and width of an image in pixels; height and width are at least 17.
+        widths: Numbers of output channels of the three groups, each above 0.
+        bias_epochs: Number of epochs in which the bias of the whitening layer is trained, at least 0. Its weights are
+            never trained.
+        bias_lr: Learning rate of the BatchNorm biases as a multiple of `lr`, above 0.
         **kwargs: Further arguments of ImageClassifier.
     """
 
@@ -58,7 +59,11 @@ class Airbench(ImageClassifier):
         self.whitened = False
 
     def build_network(self) -> nn.Module:
-        """Return the layers; the whitening layer has random weights until `whiten` sets them."""
+        """Return the layers. The whitening layer has random weights until `whiten` sets them.
+
+        Raises:
+            SettingError: The images are smaller than 17x17 pixels.
+        """
         channels, *size = self.hparams.image_shape
         require(
             min(size) >= 17,
@@ -82,12 +87,14 @@ class Airbench(ImageClassifier):
 
     @property
     def whitening_layer(self) -> Any:
-        """The first layer."""
+        """The first layer, a 2x2 convolution."""
         return self.network.whiten
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
-        """Set the weights of the first layer to the eigenvectors of 2x2 patches, scaled to unit variance.
+        """Set the first layer's weights so that they whiten the 2x2 patches of images.
+
+        The weights are the eigenvectors of the patches' covariance matrix, scaled to outputs of unit variance.
 
         Args:
             images: Images (N, C, H, W) of the training set, uint8 or float in [0, 1].
@@ -101,10 +108,10 @@ class Airbench(ImageClassifier):
         self.whitened = True
 
     def setup(self, stage: str) -> None:
-        """Do what the base does and, before training, whiten by the first images of the data module.
+        """Set up the network, and initialise the whitening layer from the first 5,000 training images.
 
         Raises:
-            SettingError: There are no images to whiten by.
+            SettingError: There are no training images, and `whiten` has not been called.
         """
         super().setup(stage)
         datasets = getattr(getattr(self.trainer, "datamodule", None), "datasets", {})
@@ -115,12 +122,12 @@ class Airbench(ImageClassifier):
             raise SettingError("Airbench has seen no images yet: call its whiten(images) first, or use a data module")
 
     def group_parameters(self) -> list[dict[str, Any]]:
-        """Return two groups, of which the BatchNorm biases have the higher learning rate."""
+        """Return two parameter groups: all other parameters, and the BatchNorm biases with their learning rate."""
         h = self.hparams
         return group_batchnorm_biases(self, h.lr, h.weight_decay, h.bias_lr)
 
     def on_train_epoch_start(self) -> None:
-        """Do what the base does, and train the bias of the whitening layer in the first epochs only."""
+        """Seed the epoch, and freeze the whitening bias after the first `bias_epochs` epochs."""
         super().on_train_epoch_start()
         trained = self.current_epoch < self.hparams.bias_epochs
         if self.trainer.world_size == 1:  # DistributedDataParallel would wait for its gradient
@@ -133,7 +140,9 @@ class Airbench(ImageClassifier):
 
 
 def build_group(inputs: int, outputs: int) -> nn.Module:
-    """Return two convolutions, the first of which halves the image: (N, inputs, H, W) to (N, outputs, H/2, W/2).
+    """Return two 3x3 convolutions, each with BatchNorm and GELU; the first is followed by 2x2 max pooling.
+
+    The group maps (N, inputs, H, W) to (N, outputs, H // 2, W // 2).
 
     Args:
         inputs: Number of input channels.

@@ -1,4 +1,4 @@
-"""Base of all networks: a LightningModule with the steps, the optimizer and what a checkpoint needs."""
+"""Base class of all networks: a LightningModule with the steps, the optimizer and the callbacks."""
 
 import inspect
 import math
@@ -27,43 +27,43 @@ from classifier.hparams import (
 from classifier.models.checkpoint_hooks import CheckpointableModule
 from classifier.models.checks import DEFAULTS_FROM_DATA, check_data
 from classifier.models.metrics import ClassificationMetrics
-from classifier.models.optimization import SGD_ARGS, Schedule, scale_lr
+from classifier.models.optimization import SGD_ARGS, Schedule, get_lr_factor
 from classifier.models.tta import TestTimeAugmentation, average_views
 from classifier.seeding import get_epoch_seed
 
 
 class ImageClassifier(CheckpointableModule, ABC):
-    """Base of all networks: a subclass defines `build_network` and, if it has arguments of its own, a constructor.
+    """Base class of all networks. A subclass implements `build_network` and, if it adds arguments, a constructor.
 
-    Images may come as uint8 or as float in [0, 1]; they are normalised inside. Where `mean`, `std` and `class_names`
-    are None, they are taken from the data module when a Trainer starts, and stored in the checkpoint.
+    The input is uint8 images, or float images in [0, 1]; the network normalises them. If `mean`, `std` or `class_names`
+    is None, it is taken from the data module when a Trainer starts, and is stored in the checkpoint.
 
     Args:
-        image_shape: Channels, height and width of an image in pixels.
+        image_shape: Channels, height and width of an image in pixels, each above 0.
         num_classes: Number of classes, at least 2.
-        lr: Learning rate of SGD, above 0.
+        lr: Learning rate of SGD, above 0; with a warm-up or a schedule, the highest learning rate.
         momentum: Momentum of SGD, from 0 to below 1.
-        weight_decay: L2 penalty of SGD, at least 0.
-        nesterov: Whether to use Nesterov momentum; needs a momentum above 0.
-        label_smoothing: Fraction of a label that the training loss spreads over all classes, from 0 to below 1.
-        lr_schedule: What the learning rate does after the warm-up, step by step: stay constant, or decay linearly or
-            as a cosine until the last step.
-        lr_warmup: Fraction of all steps in which the learning rate rises linearly, from 0 to below 1.
-        lr_start: Fraction of the learning rate at which the warm-up starts.
-        lr_end: Fraction of the learning rate at which linear and cosine end.
-        ema_decay: Decay per step of an exponential moving average of the weights, which is scored and saved in place
-            of the weights; from 0 (no average) to below 1.
-        lookahead: Number of steps after which the weights return to their moving average; 0 for never.
-        tta: Test-time augmentation: score and predict on the image alone (none), also on its mirror image (mirror), or
-            on both, and both shifted by a pixel up and left, and down and right (mirror_and_shift).
-        channels_last: Whether images and convolution weights are stored channels last, which is faster with many
-            channels.
-        mean: Mean to subtract from pixels in [0, 1], one number per channel or one for all.
-        std: Standard deviation to divide by afterwards, one number per channel or one for all.
+        weight_decay: Weight decay (L2 penalty) of SGD, at least 0.
+        nesterov: Whether to use Nesterov momentum; requires a momentum above 0.
+        label_smoothing: Fraction of the target probability that is spread over all classes, from 0 to below 1.
+        lr_schedule: Learning rate after the warm-up, set in every step: constant, or a linear or cosine decay to
+            `lr_end` at the last step.
+        lr_warmup: Fraction of all steps during which the learning rate rises linearly; from 0 (none) to below 1.
+        lr_start: Learning rate at the start of the warm-up, as a fraction of `lr`; from 0 to 1.
+        lr_end: Learning rate at the end of a linear or cosine decay, as a fraction of `lr`; from 0 to 1.
+        ema_decay: Decay per step of an exponential moving average of the weights, from 0 (no average) to below 1. The
+            average is evaluated, and a checkpoint contains both the average and the weights in training.
+        lookahead: Interval in steps at which the weights are replaced by their moving average; 0 for no replacement.
+            It cannot be combined with `ema_decay`.
+        tta: Test-time augmentation, which averages logits over views of an image. none: the image alone. mirror: also
+            its mirror image. mirror_and_shift: also these two, shifted by one pixel up and left, and down and right.
+        channels_last: Whether to use the channels_last memory format, which is faster with many channels.
+        mean: Mean that is subtracted from pixels in [0, 1]; one number per channel, or one for all channels.
+        std: Standard deviation that pixels are then divided by, above 0; one number per channel, or one for all.
         class_names: Names of the classes in the order of their labels.
 
     Raises:
-        SettingError: An argument is out of its range, or the data of a Trainer do not fit.
+        SettingError: An argument is out of range, or the Trainer's data module has other image shapes or classes.
     """
 
     network: nn.Module
@@ -120,10 +120,10 @@ class ImageClassifier(CheckpointableModule, ABC):
 
     @abstractmethod
     def build_network(self) -> nn.Module:
-        """Return the plain network, from normalised images (N, *image_shape) to logits (N, num_classes)."""
+        """Return the layers that map normalised float images (N, *image_shape) to logits (N, num_classes)."""
 
     def set_normalisation(self) -> None:
-        """Make `forward` use `mean` and `std` of the hyperparameters."""
+        """Set the normalisation of `forward` from the hyperparameters `mean` and `std`."""
         for name, default in (("mean", 0.0), ("std", 1.0)):
             value = torch.tensor(self.hparams[name] or (default,), device=self.device)
             channels = self.hparams.image_shape[0]
@@ -148,7 +148,7 @@ class ImageClassifier(CheckpointableModule, ABC):
         return self.network(self.normalise(images))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Return images (N, C, H, W), uint8 or float in [0, 1], as the network takes them."""
+        """Return normalised float images (N, C, H, W) for images that are uint8, or float in [0, 1]."""
         scale = 255 if images.dtype == torch.uint8 else 1
         images = images.to(self.mean.dtype, memory_format=self.memory_format)
         if scale != 1:
@@ -158,29 +158,29 @@ class ImageClassifier(CheckpointableModule, ABC):
         return images
 
     def infer(self, images: Tensor) -> Tensor:
-        """Return logits (N, num_classes) for images (N, C, H, W) with the test-time augmentation of `tta`."""
+        """Return logits (N, num_classes) for images (N, C, H, W), averaged over the views of `tta`."""
         return average_views(self, images, self.hparams.tta)
 
     def get_metrics(self, split: str) -> ClassificationMetrics:
-        """Return the metrics of "train", "val" or "test", as of the last pass over that split."""
+        """Return the ClassificationMetrics of the last pass over a split: "train", "val" or "test"."""
         return getattr(self, f"{split}_metrics")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy, with smoothed labels, of images (N, C, H, W) and labels (N,)."""
+        """Return the mean cross-entropy, with label smoothing, for images (N, C, H, W) and labels (N,)."""
         images, labels = batch
         logits = self(images)
         self.train_metrics.add(logits, labels)
         return F.cross_entropy(logits, labels, label_smoothing=self.hparams.label_smoothing)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Score a batch of the validation images or, after every epoch of training, of the test images."""
+        """Evaluate a batch of validation images or, after an epoch of training, of test images."""
         self.get_metrics(self.evaluated_splits[dataloader_idx]).add(self.infer(batch[0]), batch[1])
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch of the test images."""
+        """Evaluate a batch of test images."""
         self.test_metrics.add(self.infer(batch[0]), batch[1])
 
-    # Lightning inspects the signature in every step; with this attribute, it is not derived again: 1 to 2 % of a step.
+    # Lightning inspects the signature in every step; with this attribute, it is not derived again: 1 to 2% of a step.
     for step in (training_step, validation_step, test_step):
         step.__signature__ = inspect.signature(step)  # type: ignore[union-attr]
     del step
@@ -188,8 +188,8 @@ class ImageClassifier(CheckpointableModule, ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute.
 
-        Lightning sets the name of the running hook 44 times per step. Storing it as a plain attribute, without asking
-        whether it is a parameter, a buffer or a layer, saves 4 % of a step.
+        Lightning sets the name of the running hook 44 times per step. Storing it as a plain attribute, without
+        checking whether it is a parameter, a buffer or a layer, saves 4% of a step.
         """
         if name == "_current_fx_name":
             self.__dict__[name] = value
@@ -197,28 +197,28 @@ class ImageClassifier(CheckpointableModule, ABC):
             super().__setattr__(name, value)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Return probabilities (N, num_classes) for images (N, C, H, W), alone or first in a batch."""
+        """Return probabilities (N, num_classes) for images (N, C, H, W), or for a batch that starts with images."""
         images = batch if isinstance(batch, Tensor) else batch[0]
         return self.infer(images).float().softmax(dim=1)
 
     def group_parameters(self) -> list[dict[str, Any]]:
-        """Return the parameter groups for SGD; one may have a learning rate and a weight decay of its own."""
+        """Return the parameter groups for SGD. A group can set its own learning rate and weight decay."""
         return [{"params": list(self.parameters())}]
 
     def configure_optimizers(self) -> Any:
-        """Return SGD with the hyperparameters, and the learning rate schedule unless the rate is constant."""
+        """Return the SGD optimizer and, unless the learning rate is constant, its schedule."""
         h = self.hparams
         optimizer = torch.optim.SGD(self.group_parameters(), **{name: h[name] for name in SGD_ARGS})
         if h.lr_schedule == "constant" and not h.lr_warmup:
             return {"optimizer": optimizer}
         num_steps = self.trainer.estimated_stepping_batches
-        require(math.isfinite(num_steps), "a lr_schedule needs an end: set --trainer.max_epochs or max_steps")
+        require(math.isfinite(num_steps), "lr_schedule needs a limit on the run: set --trainer.max_epochs or max_steps")
         plan = (int(num_steps), h.lr_schedule, h.lr_warmup, h.lr_start, h.lr_end)
-        scheduler = LambdaLR(optimizer, lambda step: scale_lr(step, *plan))
+        scheduler = LambdaLR(optimizer, lambda step: get_lr_factor(step, *plan))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_callbacks(self) -> list[Callback]:
-        """Put EpochMetrics first in the Trainer, and return the weight averaging that the hyperparameters ask for."""
+        """Insert EpochMetrics as the Trainer's first callback, and return the weight-averaging callback, if any."""
         callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         if not any(isinstance(callback, EpochMetrics) for callback in callbacks):
             callbacks.insert(0, EpochMetrics())
@@ -230,5 +230,5 @@ class ImageClassifier(CheckpointableModule, ABC):
         return [EMAWeightAveraging(device, decay=self.hparams.ema_decay)] if self.hparams.ema_decay else []
 
     def on_train_epoch_start(self) -> None:
-        """Seed PyTorch by run and epoch, so that a resumed run draws the same numbers as an uninterrupted one."""
+        """Seed PyTorch for the epoch, so that a resumed run draws the same numbers as an uninterrupted one."""
         torch.manual_seed(get_epoch_seed(self.current_epoch, self.global_rank, self.trainer.world_size))

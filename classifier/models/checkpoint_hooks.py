@@ -1,4 +1,4 @@
-"""What makes a network's checkpoint complete: it rebuilds the network without any further argument."""
+"""Checkpoints from which a network can be rebuilt without further arguments."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -14,28 +14,28 @@ FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
 
 
 class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
-    """A LightningModule whose checkpoint holds plain values and tensors, and names the classes that rebuild it."""
+    """A LightningModule whose checkpoints contain only plain values, tensors and the import paths of its classes."""
 
     @property
     def hparams_initial(self) -> dict[str, Any]:  # type: ignore[override]
-        """The hyperparameters as loggers get them: with lists for tuples, which safe YAML cannot read."""
+        """The hyperparameters for loggers. Tuples become lists, because `yaml.safe_load` cannot read tuples."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self.hparams.items()}
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: Any, weights_only: bool = True, **kwargs: Any
     ) -> "CheckpointableModule":
-        """Return the network of a checkpoint, read as plain tensors and values whatever PyTorch's default is.
+        """Return the network of a checkpoint. By default, no code in the file is run.
 
         Args:
             checkpoint_path: The checkpoint file.
-            weights_only: False also runs any code that the file contains.
-            **kwargs: Further arguments of Lightning's method, and hyperparameters that replace the stored ones.
+            weights_only: Whether to load only tensors and plain values. False can run code that the file contains.
+            **kwargs: Further arguments of Lightning's method, and hyperparameters that override the stored ones.
         """
         return super().load_from_checkpoint(checkpoint_path, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the names of the classes that rebuild network and data, and whether images have a dark background."""
+        """Add the import paths of the network and the data, the format version, and the data's `dark_background`."""
         data = getattr(self.trainer, "datamodule", None)
         parts = {"model": self} if data is None else {"model": self, "data": data}
         checkpoint["classes"] = {key: get_class_path(type(part)) for key, part in parts.items()}
@@ -47,10 +47,10 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         """Return the parameter groups of the optimizer."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another network, and let hyperparameters given now win over the stored optimizer's.
+        """Check the weights of a checkpoint, and replace hyperparameters in its optimizer state by the current ones.
 
         Raises:
-            UserError: The weights belong to other layers.
+            UserError: The names or shapes of the weights differ from those of this network.
         """
         check_weights(self, checkpoint["state_dict"])
         override_optimizer_state(checkpoint, self.hparams, self.group_parameters())

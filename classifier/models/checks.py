@@ -1,4 +1,4 @@
-"""Checks that data and weights fit a network."""
+"""Check that data and weights match a network."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ DEFAULTS_FROM_DATA = ("mean", "std", "class_names")  # a network without values 
 
 
 def check_data(module: Any, data: Any) -> None:
-    """Check that a data module has the image shape and the classes of a network.
+    """Check that a data module and a network have the same image shape, number of classes and class names.
 
     Args:
         module: The ImageClassifier.
-        data: The ImageDataModule, or any other with the same attributes.
+        data: An ImageDataModule, or any data module with `image_shape`, `num_classes` and `class_names`.
 
     Raises:
-        SettingError: It has others. The message shows the call that fits.
+        SettingError: They differ. The message shows the constructor call that matches the data.
     """
     own, given = ([getattr(part, name) for name in ARGS_FROM_DATA] for part in (module.hparams, data))
     model_name, data_name = type(module).__name__, type(data).__name__
@@ -36,10 +36,10 @@ def check_data(module: Any, data: Any) -> None:
 
 
 def check_weights(module: nn.Module, state_dict: dict[str, Tensor]) -> None:
-    """Check that a state_dict has the names and shapes of a module's weights.
+    """Check that a state_dict matches a module in the names and shapes of all tensors.
 
     Raises:
-        UserError: It does not. The message names the first difference.
+        UserError: A name or a shape differs. The message names the first difference.
     """
     stored, own = ({name: tuple(value.shape) for name, value in d.items()} for d in (state_dict, module.state_dict()))
     for name in sorted(stored | own):

@@ -15,12 +15,12 @@ MAX_BATCH_WITHOUT_ONEDNN = 8
 
 
 class CNN(ImageClassifier):
-    """Two convolutions with pooling and three linear layers; by default 62,006 parameters.
+    """Network of two convolutions with max pooling and three linear layers; by default, it has 62,006 parameters.
 
-    Layers, their names and training are those of PyTorch's tutorial "Training a Classifier".
+    The layers, their names and the training hyperparameters are those of PyTorch's tutorial "Training a Classifier".
 
     Args:
-        image_shape: Channels, height and width of an image in pixels; at least 16 x 16.
+        image_shape: Channels, height and width of an image in pixels; height and width are at least 16.
         lr: Learning rate of SGD, above 0.
         momentum: Momentum of SGD, from 0 to below 1.
         **kwargs: Further arguments of ImageClassifier.
@@ -36,7 +36,11 @@ class CNN(ImageClassifier):
         super().__init__(image_shape=image_shape, lr=lr, momentum=momentum, **kwargs)
 
     def build_network(self) -> nn.Module:
-        """Return the layers under the tutorial's names."""
+        """Return the layers, with the names that they have in the tutorial.
+
+        Raises:
+            SettingError: The images are smaller than 16x16 pixels.
+        """
         channels, *size = self.hparams.image_shape
         # A 5x5 convolution removes 4 pixels of a side, and pooling halves it; twice.
         height, width = (((side - 4) // 2 - 4) // 2 for side in size)
@@ -61,11 +65,14 @@ class CNN(ImageClassifier):
             )
         )
 
-    # oneDNN's set-up costs more than it saves for small batches: 20 % of a step of 4 images. It is switched off in the
+    # oneDNN's set-up costs more than it saves for small batches: 20% of a step of 4 images. It is switched off in the
     # two hooks that compute, not from batch start to batch end, so that a step that fails cannot leave it off.
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of images (N, C, H, W) and labels (N,); small batches run without oneDNN."""
+        """Return the mean cross-entropy for images (N, C, H, W) and labels (N,).
+
+        Batches of at most 8 images run without oneDNN, which is faster.
+        """
         self.is_small_batch = len(batch[1]) <= MAX_BATCH_WITHOUT_ONEDNN
         if not self.is_small_batch:
             return super().training_step(batch, batch_idx)
@@ -75,7 +82,7 @@ class CNN(ImageClassifier):
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]  # as in the base
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Compute the gradients of a loss; those of small batches without oneDNN."""
+        """Compute the gradients of a loss, without oneDNN for a small batch."""
         if not self.is_small_batch:
             super().backward(loss, *args, **kwargs)
             return
@@ -84,7 +91,7 @@ class CNN(ImageClassifier):
 
 
 class disable_onednn:  # noqa: N801 a context manager, as torch.no_grad; a generator would take twice as long
-    """Switches oneDNN off while the context is open, and then back to what it was."""
+    """Disables oneDNN while the context is open, and then restores the previous setting."""
 
     def __enter__(self) -> None:
         """Switch oneDNN off."""

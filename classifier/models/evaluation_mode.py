@@ -8,9 +8,9 @@ from torch import nn
 
 @contextlib.contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode while the context is open, and then every layer back into its own mode.
+    """Set a module to evaluation mode while the context is open, and then restore the mode of every layer.
 
-    `module.train()` would also switch layers to training that were frozen in evaluation mode.
+    `module.train()` would not restore layers that were in evaluation mode before, such as frozen ones.
     """
     training = [layer for layer in module.modules() if layer.training]
     module.eval()

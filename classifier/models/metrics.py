@@ -1,4 +1,4 @@
-"""Loss, accuracy, confusion matrix and scored images of one pass over a data set."""
+"""Loss, accuracy, confusion matrix and per-image results of one pass over a dataset."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class ScoredImages(Metric):
-    """A table with one row per scored image: index, label, prediction and loss."""
+    """A table with one row per evaluated image: index, label and prediction (int64), and loss (float32)."""
 
     full_state_update = False
     columns = ("index", "label", "prediction", "loss")
@@ -21,12 +21,12 @@ class ScoredImages(Metric):
             self.add_state(column, default=[], dist_reduce_fx="cat")
 
     def update(self, **columns: Tensor) -> None:
-        """Append rows, given as one tensor (N,) per column."""
+        """Append N rows; each keyword argument is a column, a tensor (N,)."""
         for column in self.columns:
             getattr(self, column).append(columns[column])
 
     def compute(self) -> dict[str, Tensor]:
-        """Return one tensor (N,) per column, with the rows of all processes in the order of their indices."""
+        """Return one tensor (N,) per column, with the rows of all processes sorted by index."""
         values = (getattr(self, column) for column in self.columns)
         table = {
             column: torch.cat(value) if isinstance(value, list) and value else torch.as_tensor(value)
@@ -37,14 +37,14 @@ class ScoredImages(Metric):
 
 
 class ClassificationMetrics(nn.Module):
-    """Mean cross-entropy and confusion matrix of one pass over a data set, exact on any number of processes.
+    """Mean cross-entropy and confusion matrix of one pass over a dataset, exact for any number of processes.
 
-    A step only queues its logits and labels. They are scored 64 batches or about 4,096 images at a time, because one
-    `update` of a metric takes 80 us, and a whole training step of the small networks 1,400.
+    A step only queues its logits and labels. Metrics are updated for 64 batches or about 4,096 images at a time,
+    because one update takes 80 us, and a training step of the MLP takes only 1,400 us.
 
     Args:
-        num_classes: Number of classes C.
-        keep_images: Whether to keep a table of the scored images.
+        num_classes: Number of classes C, at least 2.
+        keep_images: Whether to store the results of every image, which `top_losses` requires.
     """
 
     max_pending_images = 4096  # 16 MB of logits at 1,000 classes
@@ -62,14 +62,14 @@ class ClassificationMetrics(nn.Module):
         self.num_seen = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Queue the logits (N, C) and labels (N,) of one batch."""
+        """Queue the logits (N, C), float, and the labels (N,), int64, of one batch."""
         self.pending.append((logits.detach(), labels))
         pending = len(self.pending)
         if pending >= self.max_pending_batches or pending * len(labels) >= self.max_pending_images:
             self.flush()
 
     def flush(self) -> None:
-        """Score the queued batches."""
+        """Update the metrics with the queued batches."""
         if not self.pending:
             return
         logits, labels = (torch.cat(tensors) for tensors in zip(*self.pending, strict=True))
@@ -88,13 +88,14 @@ class ClassificationMetrics(nn.Module):
             )
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the metrics of every image added so far, on all processes together.
+        """Return the metrics of all images added so far on all processes.
 
-        Every process has to call this. A second call costs nothing until images are added.
+        Every process has to call this. The result is cached until more images are added.
 
         Returns:
-            `loss`, `accuracy` and `num_images`, scalars; `accuracy_per_class` (C,), not a number for a class without
-            images; and `confusion_matrix` (C true, C predicted).
+            A dict of tensors: the scalars `loss` (mean cross-entropy), `accuracy` (from 0 to 1) and `num_images`;
+            `accuracy_per_class` (C,), NaN for a class without images; and the counts `confusion_matrix` (C, C), with
+            true classes as rows and predicted classes as columns.
         """
         self.flush()
         counts = self.confusion_matrix.compute()
@@ -109,13 +110,16 @@ class ClassificationMetrics(nn.Module):
         }
 
     def top_losses(self, count: int) -> dict[str, Tensor]:
-        """Return the `count` misclassified images with the highest loss, or all if there are fewer.
+        """Return the misclassified images with the highest loss, at most `count`.
 
-        Call `compute` first, on every process.
+        Every process has to call `compute` before this.
 
         Returns:
-            `index`, `label`, `prediction` and `loss`, each (M,), highest loss first. An index is the position of an
-            image in its data set or, if the loader is not that of an ImageDataModule, in the order of scoring.
+            A dict of tensors (M,), sorted by decreasing loss: `index`, `label`, `prediction` and `loss`. An index is
+            the position of an image in its dataset or, for a loader of no ImageDataModule, in the evaluation order.
+
+        Raises:
+            RuntimeError: `keep_images` is False.
         """
         if self.scored_images is None:
             raise RuntimeError("top_losses needs keep_images=True")
@@ -126,15 +130,16 @@ class ClassificationMetrics(nn.Module):
         return {column: values[order] for column, values in table.items()}
 
     def synchronize(self) -> None:
-        """Score the queued batches, and wait until the device has finished."""
+        """Update the metrics with the queued batches, and wait until the device has finished."""
         self.flush()
         self.loss_sum.sum_value.item()
 
     def reset(self, indices: Sequence[int] | None = None) -> None:
-        """Forget all images.
+        """Reset all metrics.
 
         Args:
-            indices: Positions in the data set of the images to come, in the order in which this process scores them.
+            indices: Dataset indices of the images of the next pass, in the order in which this process evaluates them;
+                None numbers them from 0.
         """
         for metric in (self.confusion_matrix, self.loss_sum, self.scored_images):
             if metric is not None:

@@ -1,4 +1,4 @@
-"""A fully connected network."""
+"""A multilayer perceptron."""
 
 import math
 from itertools import pairwise
@@ -11,12 +11,13 @@ from classifier.models.base import ImageClassifier
 
 
 class MLP(ImageClassifier):
-    """Fully connected network with ReLU; by default 784-256-128-10 with 235,146 parameters.
+    """Multilayer perceptron with ReLU; by default, its layers have 784, 256, 128 and 10 units and 235,146 parameters.
 
-    Layers and training are those of the tutorial "classify fashion items with a neural network".
+    The layers and the training hyperparameters are those of the tutorial "classify fashion items with a neural
+    network".
 
     Args:
-        hidden_sizes: Widths of the hidden layers, each above 0.
+        hidden_sizes: Number of units of each hidden layer, each above 0.
         **kwargs: Further arguments of ImageClassifier.
     """
 
@@ -26,7 +27,7 @@ class MLP(ImageClassifier):
         super().__init__(**kwargs)  # which saves all arguments, hidden_sizes included, in self.hparams
 
     def build_network(self) -> nn.Module:
-        """Return flatten, linear and ReLU layers."""
+        """Return the layers: flatten, then linear layers with ReLU between them."""
         sizes = (math.prod(self.hparams.image_shape), *self.hparams.hidden_sizes, self.hparams.num_classes)
         layers: list[nn.Module] = [nn.Flatten()]
         for inputs, outputs in pairwise(sizes):

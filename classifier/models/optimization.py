@@ -10,16 +10,16 @@ Schedule = Literal["constant", "linear", "cosine"]
 SGD_ARGS = ("lr", "momentum", "weight_decay", "nesterov")
 
 
-def scale_lr(step: int, num_steps: int, schedule: Schedule, warmup: float, start: float, end: float) -> float:
-    """Return the fraction of the peak learning rate for a step.
+def get_lr_factor(step: int, num_steps: int, schedule: Schedule, warmup: float, start: float, end: float) -> float:
+    """Return the learning rate of a step as a fraction of the peak learning rate, from 0 to 1.
 
     Args:
         step: Index of the step, from 0.
-        num_steps: Number of steps of the whole run.
-        schedule: What follows the warm-up: no change, or a linear or cosine decay until the last step.
-        warmup: Fraction of all steps in which the learning rate rises linearly; from 0 to below 1.
-        start: Fraction of the peak learning rate at which the warm-up starts.
-        end: Fraction of the peak learning rate at which the decay ends.
+        num_steps: Number of steps of the run, above 0.
+        schedule: Schedule after the warm-up: constant, or a linear or cosine decay until the last step.
+        warmup: Fraction of all steps during which the learning rate rises linearly; from 0 to below 1.
+        start: Value at the start of the warm-up, from 0 to 1.
+        end: Value at the end of a linear or cosine decay, from 0 to 1.
     """
     warmup_steps = int(warmup * num_steps)
     if step < warmup_steps:
@@ -30,13 +30,13 @@ def scale_lr(step: int, num_steps: int, schedule: Schedule, warmup: float, start
 
 
 def group_batchnorm_biases(module: nn.Module, lr: float, weight_decay: float, factor: float) -> list[dict[str, Any]]:
-    """Put BatchNorm biases in their own group: higher learning rate, same effective weight decay.
+    """Put the BatchNorm biases in a group with a higher learning rate and the same effective weight decay.
 
     Args:
         module: The network.
-        lr: Learning rate of all other parameters.
-        weight_decay: Weight decay of all other parameters.
-        factor: How many times higher the learning rate of the biases is.
+        lr: Learning rate of all other parameters, above 0.
+        weight_decay: Weight decay of all other parameters, at least 0.
+        factor: Learning rate of the biases as a multiple of `lr`, above 0.
 
     Returns:
         Two parameter groups for an optimizer: all other parameters, and the biases.
@@ -49,12 +49,12 @@ def group_batchnorm_biases(module: nn.Module, lr: float, weight_decay: float, fa
 def override_optimizer_state(
     checkpoint: dict[str, Any], hparams: dict[str, Any], param_groups: list[dict[str, Any]]
 ) -> None:
-    """Let the hyperparameters given now win over those of the optimizer stored in a checkpoint.
+    """Replace SGD hyperparameters in a checkpoint's optimizer state by current ones that differ.
 
     Args:
-        checkpoint: Contents of the checkpoint; its optimizer and schedule states are changed in place.
-        hparams: Hyperparameters of the network that training continues with.
-        param_groups: Parameter groups of that network; one may have a learning rate and a weight decay of its own.
+        checkpoint: Contents of the checkpoint; the states of its optimizer and schedule are changed in place.
+        hparams: Hyperparameters of the network that is trained further.
+        param_groups: Parameter groups of that network; a group can have its own learning rate and weight decay.
     """
     stored = checkpoint["hyper_parameters"]
     changed = {name: hparams[name] for name in SGD_ARGS if hparams[name] != stored.get(name)}

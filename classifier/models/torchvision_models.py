@@ -15,24 +15,26 @@ from classifier.models.torchvision_weights import crop_kernels, read_weights
 
 
 class TorchVision(ImageClassifier):
-    """Any classification network of torchvision, such as resnet18, with first and last layer adapted to the data.
+    """Any classification network of torchvision, such as resnet18, with the first and last layer adapted to the data.
 
-    For images below 64 pixels, the first convolution becomes 3x3, and the layers that would reduce an image to a
-    quarter of its side keep its size. A training batch of a single image, as the last one may be, is normalised by the
-    running statistics, because it has none of its own.
+    If the height or the width of the images is below 64 pixels, the first convolution has a 3x3 kernel, and the first
+    strided layers, which would reduce an image to a quarter of its height and width, have a stride of 1. A training
+    batch of one image is processed in evaluation mode, because BatchNorm cannot compute its statistics.
 
     Args:
         name: Name of the network, one of `torchvision.models.list_models(module=torchvision.models)`.
-        weights: Weights to start from: DEFAULT or another name of torchvision's weights, which are downloaded unless
-            they are in PyTorch's cache, or a .pth file. The last layer is initialised again if it has other classes.
-            The first layer keeps its sum over the channels for grey images, and the centre of larger kernels. With
-            torchvision's weights, `mean` and `std` default to theirs, and to their average for grey images.
+        weights: Pretrained weights: DEFAULT or another name of torchvision's weights, which are downloaded unless they
+            are in PyTorch's cache, or a .pth file. The last layer is reinitialised if the number of classes differs.
+            The first kernels are cropped to their centre if they are too large. They are summed over their channels
+            for images of one channel, and reinitialised for any number other than 1 or 3. With torchvision's weights,
+            `mean` and `std` default to theirs, averaged over the channels unless the images have 3.
         lr: Learning rate of SGD, above 0.
         momentum: Momentum of SGD, from 0 to below 1.
         **kwargs: Further arguments of ImageClassifier.
 
     Raises:
-        SettingError: torchvision has no such network, or none for such images, or the weights do not fit.
+        SettingError: torchvision has no such network, the network cannot process images of this size, or the weights
+            do not match the network.
         UserError: The weights cannot be read.
     """
 
@@ -49,7 +51,11 @@ class TorchVision(ImageClassifier):
             self.load_weights(self.hparams.weights)
 
     def build_network(self) -> nn.Module:
-        """Return torchvision's network, tried on one image of the data's shape."""
+        """Return torchvision's network, after a test with one image of the data's shape.
+
+        Raises:
+            SettingError: torchvision has no such network, or the network cannot process images of this size.
+        """
         name, (channels, height, width) = self.hparams.name, self.hparams.image_shape
         names = torchvision.models.list_models(module=torchvision.models)
         close = difflib.get_close_matches(name, names) or names
@@ -69,10 +75,14 @@ class TorchVision(ImageClassifier):
         return network.train()
 
     def load_weights(self, weights: str) -> None:
-        """Start from weights of torchvision or of a file.
+        """Load pretrained weights from torchvision or from a file.
 
         Args:
-            weights: Name or path, as the class describes.
+            weights: Name of torchvision's weights, or path of a .pth file.
+
+        Raises:
+            SettingError: There are no such weights, or they do not match the network.
+            UserError: The weights cannot be read or downloaded.
         """
         loaded, normalisation = read_weights(self.hparams.name, weights)
         if hasattr(self.network, "transform_input"):  # with weights, torchvision makes it scale images to [-1, 1]
@@ -98,7 +108,7 @@ class TorchVision(ImageClassifier):
         self.network.load_state_dict(own)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Do what the base does; the checkpoint has the weights, which need not be downloaded again."""
+        """Save the checkpoint with `weights` set to None, so that loading it does not download the weights again."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["hyper_parameters"]["weights"] = None
 
@@ -111,12 +121,13 @@ class TorchVision(ImageClassifier):
 
 
 def adapt_first_layers(network: nn.Module, channels: int, keep_size: bool) -> None:
-    """Make a network, in place, take images of another number of channels or of a small size.
+    """Adapt a network in place to the number of channels and the size of the images.
 
     Args:
-        network: A torchvision network in evaluation mode, for three channels.
-        channels: Channels of the images.
-        keep_size: Whether the layers that would reduce an image to a quarter of its side keep its size.
+        network: A torchvision network in evaluation mode, for images of three channels.
+        channels: Number of channels of the images, above 0.
+        keep_size: Whether to set the stride of the first strided layers, which would reduce an image to a quarter of
+            its height and width, to 1.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.MaxPool2d))]
     first: Any = layers[0]

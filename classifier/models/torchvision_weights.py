@@ -11,14 +11,14 @@ from classifier.errors import UserError, require
 
 
 def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, tuple[float, ...]]]:
-    """Return the state_dict of a file or of torchvision's weights, and the normalisation that they need.
+    """Return pretrained weights, and the normalisation that they were trained with.
 
     Args:
-        name: Name of the network, as torchvision has it.
-        weights: A .pth file, or the name of weights that torchvision has for this network.
+        name: torchvision's name of the network.
+        weights: A .pth file, or the name of torchvision's weights for this network.
 
     Returns:
-        The state_dict, and `mean` and `std` of the images; for a file, nothing is known of them.
+        The state_dict, and a dict with `mean` and `std` of pixels in [0, 1], which is empty for a file.
 
     Raises:
         SettingError: There is no such file, and torchvision has no such weights.
@@ -46,11 +46,11 @@ def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def crop_kernels(kernels: Tensor, shape: torch.Size) -> Tensor:
-    """Return the centre of convolution kernels, summed over the channels for grey images.
+    """Crop convolution kernels to their centre and, if `shape` has one input channel, sum them over the channels.
 
     Args:
         kernels: Weights (out, in, height, width).
-        shape: Shape of the result; height and width are at most those of the kernels.
+        shape: Required shape (out, in, height, width); height and width are at most those of the kernels.
     """
     if shape[1] == 1:
         kernels = kernels.sum(1, keepdim=True)

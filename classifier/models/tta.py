@@ -11,15 +11,16 @@ TestTimeAugmentation = Literal["none", "mirror", "mirror_and_shift"]
 
 
 def average_views(forward: Callable[[Tensor], Tensor], images: Tensor, tta: TestTimeAugmentation) -> Tensor:
-    """Return logits (N, num_classes), averaged over views as in the Airbench paper.
+    """Return logits (N, num_classes), averaged over views of the images.
 
-    In "94 % on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024), the images that are not shifted count twice.
+    An unshifted view has twice the weight of a shifted one, as in "94% on CIFAR-10 in 3.29 Seconds on a Single GPU"
+    (Jordan, 2024).
 
     Args:
-        forward: Returns the logits (N, num_classes) of images (N, C, H, W).
-        images: Images (N, C, H, W).
-        tta: The views: the image alone (none), also mirrored (mirror), and both also shifted by a pixel up and left,
-            and down and right (mirror_and_shift).
+        forward: Function that returns logits (N, num_classes) for images (N, C, H, W).
+        images: Images (N, C, H, W), uint8 or float in [0, 1].
+        tta: Views to average. none: the image alone. mirror: also its mirror image. mirror_and_shift: also these two,
+            shifted by one pixel up and left, and down and right.
     """
     if tta == "none":
         return forward(images)

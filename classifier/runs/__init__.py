@@ -1,1 +1,1 @@
-"""Folders of runs, and the checkpoints in them."""
+"""Run folders and their checkpoints."""

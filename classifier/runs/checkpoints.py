@@ -23,10 +23,10 @@ RENAMED = {"test_share": "test_split"}
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint of this package; only tensors and plain values are read, and no code is run.
 
-    A checkpoint of version 0.1 is returned in the present format.
+    A checkpoint of version 0.1 is converted to the current format.
 
     Raises:
-        UserError: The file is not such a checkpoint.
+        UserError: The file is missing or damaged, or is not a checkpoint of this package.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -48,9 +48,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def get_settings(checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return class path and arguments of "model" and, if the checkpoint names it, "data"; nothing is imported.
+    """Return the `class_path` and `init_args` of "model" and, if the checkpoint has it, "data". Nothing is imported.
 
-    The arguments of the network are without those that come from the data.
+    The network's arguments do not include `image_shape` and `num_classes`, which are set by the data.
     """
     return {
         key: {
@@ -72,10 +72,10 @@ def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str]
     Args:
         checkpoint: The checkpoint.
         key: "model" or "data".
-        allow_import: Packages that may be imported for it, besides this one.
+        allow_import: Packages, in addition to this one, that the class may be imported from.
 
     Raises:
-        SettingError: It names neither a network or data set of those packages nor one that is imported already.
+        SettingError: The class is not imported yet and is not in one of these packages, or is no network or dataset.
     """
     path = str(checkpoint["classes"].get(key))
     package = path.partition(".")[0]
@@ -87,14 +87,14 @@ def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str]
 
 
 def load_model(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> ImageClassifier:
-    """Return the network of a checkpoint with its weights; its data are not needed.
+    """Return the network of a checkpoint with its weights. The dataset is not required.
 
     Args:
-        checkpoint: The checkpoint.
-        allow_import: Packages that may be imported for its class, besides this one.
+        checkpoint: Contents of the checkpoint.
+        allow_import: Packages, in addition to this one, that the network's class may be imported from.
 
     Raises:
-        UserError: Its class is not known, or hyperparameters or weights do not fit it.
+        UserError: The class may not be imported, or the hyperparameters or the weights do not match it.
     """
     model_class = find_class(checkpoint, "model", allow_import)
     try:
@@ -107,13 +107,13 @@ def load_model(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> 
 
 
 def load_data(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> ImageDataModule:
-    """Return the data module of a checkpoint; nothing is read or downloaded yet.
+    """Return the data module of a checkpoint. No images are read or downloaded.
 
     Args:
-        checkpoint: The checkpoint.
-        allow_import: Packages that may be imported for its class, besides this one.
+        checkpoint: Contents of the checkpoint.
+        allow_import: Packages, in addition to this one, that the data module's class may be imported from.
 
     Raises:
-        SettingError: Its class is not known.
+        SettingError: The class may not be imported.
     """
     return find_class(checkpoint, "data", allow_import)(**checkpoint[HPARAMS["data"]])

@@ -13,10 +13,10 @@ LOGS = "lightning_logs"
 
 
 def create_run_dir(logs: Path) -> str:
-    """Create the folder of a new run and return its name; no other process can claim the same one.
+    """Create the folder of a new run and return its name, which no other process can get.
 
     Args:
-        logs: Folder of the runs.
+        logs: Folder that contains the folders of all runs.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -39,8 +39,8 @@ def create_run_dir(logs: Path) -> str:
 def lock_run_dir(run_dir: Path) -> Iterator[None]:
     """Hold an exclusive lock on a run's folder while the context is open.
 
-    Two processes that write to one run would corrupt its checkpoints. The lock is released when the process exits,
-    however it exits.
+    If two processes wrote to the same run, they would corrupt its checkpoints. The lock is released when the process
+    exits, even after a crash.
 
     Args:
         run_dir: Folder of the run; it must exist.
@@ -63,28 +63,29 @@ def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:
     """Return the checkpoint file that a name refers to.
 
     Args:
-        name: "last" or "best" of the newest run, a run's folder, or a checkpoint file.
-        logs: Folder of the runs.
+        name: "last" or "best" of the run that saved a checkpoint most recently, a run's folder, or a checkpoint file.
+            Without validation images, "best" is the last checkpoint.
+        logs: Folder that contains the folders of all runs.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such checkpoint.
     """
     if name in ("last", "best"):
         files = sorted(logs.glob("*/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
         if not files:
             raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit creates one")
         best = files[-1].with_name("best.ckpt")
-        return best if name == "best" and best.is_file() else find_last(files[-1].parent)
+        return best if name == "best" and best.is_file() else find_last_checkpoint(files[-1].parent)
     path = Path(name)
     if path.is_dir():
-        path = find_last(path / "checkpoints")
+        path = find_last_checkpoint(path / "checkpoints")
     if not path.is_file():
         raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
     return path
 
 
-def find_last(folder: Path) -> Path:
-    """Return `last.ckpt` of a folder or, if Lightning chose the names as in a notebook, its newest checkpoint."""
+def find_last_checkpoint(folder: Path) -> Path:
+    """Return `last.ckpt` of a folder or, if the folder has checkpoints under other names only, the newest one."""
     files = sorted(folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
     last = folder / "last.ckpt"
     return files[-1] if files and last not in files else last

@@ -73,7 +73,7 @@ class Variants:
 
     Args:
         recipe: Name of the recipe.
-        root: Folder of the data sets.
+        root: Folder of the datasets.
         steps: Number of training steps, at most one epoch.
         accelerator: "cpu" or "gpu".
         batch_size: Images per training step; None takes that of the recipe.

@@ -1,4 +1,4 @@
-"""Names of recipes and checkpoints, and the defaults of networks and data sets."""
+"""Names of recipes and checkpoints, and the defaults of networks and datasets."""
 
 from pathlib import Path
 

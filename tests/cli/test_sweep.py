@@ -8,7 +8,7 @@ import pytest
 import yaml
 from helpers.runs import FIT_DIGITS, LOGS, read_results
 
-from classifier.cli.sweep import format_runs, train_seeds
+from classifier.cli.sweep import format_runs, train_remaining_seeds
 
 FIT = (*FIT_DIGITS, "--trainer.max_epochs=1")
 
@@ -80,7 +80,7 @@ def test_further_seeds_are_trained_in_order_after_the_first_run(capsys):
         write_results(Path(f"seed_{seed}"), seed, [{"loss/test": float(seed)}])
         return Path(f"seed_{seed}")
 
-    train_seeds(train, Path("seed_7"), range(8, 10))
+    train_remaining_seeds(train, Path("seed_7"), range(8, 10))
     assert trained == [8, 9]
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("seed") and line[-1].isdigit() and len(line) < 8] == [

@@ -1,4 +1,4 @@
-"""Folders of image files: two data sets, and files that cannot be decoded."""
+"""Folders of image files: two datasets, and files that cannot be decoded."""
 
 from pathlib import Path
 

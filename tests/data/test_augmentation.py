@@ -79,7 +79,7 @@ def train(make_trainer, data, epochs=1) -> Batches:
 
 
 def find_mirrored(batches: Batches, epoch: int) -> torch.Tensor:
-    """Return which of the 100 images of an epoch were mirrored, in the order of the data set."""
+    """Return which of the 100 images of an epoch were mirrored, in the order of the dataset."""
     images = torch.cat([images for number, images, _ in batches.trained if number == epoch])
     left, right = images[:, 0, 0, 0].int(), images[:, 0, 0, 7].int()
     order = (left + right).argsort()

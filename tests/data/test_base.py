@@ -1,4 +1,4 @@
-"""The base of all data sets: splits, options and checks of what a subclass reads."""
+"""The base of all datasets: splits, options and checks of what a subclass reads."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_validation_images_are_the_same_for_every_seed_and_are_not_trained_on():
 
 
 class Recorded(ImageDataModule):
-    """A data set that records which splits are read; each split has its own number of images and its own pixels."""
+    """A dataset that records which splits are read; each split has its own number of images and its own pixels."""
 
     image_shape, class_names = (1, 8, 8), ("a", "b")
     counts = {"train": 12, "val": 4, "test": 6}  # noqa: RUF012
@@ -45,13 +45,13 @@ class Recorded(ImageDataModule):
 
 
 class WithValidation(Recorded):
-    """A data set with validation images of its own."""
+    """A dataset with validation images of its own."""
 
     splits = ("train", "val", "test")
 
 
 class WithoutTest(Recorded):
-    """A data set without test images."""
+    """A dataset without test images."""
 
     splits = ("train", "val")
 

@@ -1,4 +1,4 @@
-"""Data sets made of the user's own folders."""
+"""Datasets made of the user's own folders."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_all_damaged_files_are_named_in_one_error_before_training(split_root):
 @pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
 def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(split_root, fail, monkeypatch, min_files):
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
-    monkeypatch.setattr("classifier.data.folder.check_all", lambda *_: None)
+    monkeypatch.setattr("classifier.data.folder.check_images", lambda *_: None)
     cut = split_root / "train/cat/04.jpg"
     cut.write_bytes(cut.read_bytes()[:-50])
     options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from classifier.data.decoding import ImageError, read_image
-from classifier.data.sources import ImagesInFiles, ImagesInMemory, keep_batch
+from classifier.data.sources import ImagesInFiles, ImagesInMemory, identity_collate
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def test_both_sources_have_the_same_size_names_and_images(sources):
     indices = torch.tensor([4, 0, 11, 4])
     assert torch.equal(memory.gather(indices), files.gather(indices))
     assert torch.equal(memory.gather(indices), memory.images[indices])
-    assert torch.equal(memory.slice(3, 7), files.slice(3, 7))
-    assert torch.equal(memory.slice(3, 7), memory.images[3:7])
+    assert torch.equal(memory.get_range(3, 7), files.get_range(3, 7))
+    assert torch.equal(memory.get_range(3, 7), memory.images[3:7])
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_a_subset_has_the_images_and_names_of_its_indices(sources, indices):
     indices = [int(i) for i in indices]
     expected = sources[0].images[indices]
     assert len(memory) == len(files) == len(expected)
-    assert torch.equal(memory.slice(0, len(expected)), expected)
-    assert torch.equal(files.slice(0, len(expected)), expected)
+    assert torch.equal(memory.get_range(0, len(expected)), expected)
+    assert torch.equal(files.get_range(0, len(expected)), expected)
     paths = [sources[1].paths[i] for i in indices]
     assert [memory.name(i) for i in range(len(paths))] == [files.name(i) for i in range(len(paths))] == paths
 
@@ -50,7 +50,7 @@ def test_images_in_memory_without_names_are_numbered_in_each_subset():
 
 def test_slices_and_ranges_of_images_in_memory_are_not_copied(sources):
     memory, _ = sources
-    for images in (memory.slice(2, 5), memory.subset(range(2, 5)).images):
+    for images in (memory.get_range(2, 5), memory.subset(range(2, 5)).images):
         assert images.data_ptr() == memory.images[2].data_ptr()
     assert memory.gather(torch.tensor([2])).data_ptr() != memory.images[2].data_ptr()
 
@@ -61,7 +61,7 @@ def test_batches_of_files_contain_the_readable_images_and_report_the_others(brok
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
     files = ImagesInFiles([str(broken / name) for name in ("text.png", "intact.png", "cut.jpg")], (1, 8, 8))
     assert (files.count_workers() > 0) == (min_files == 1)
-    batches = list(DataLoader(files, 2, collate_fn=keep_batch, num_workers=files.count_workers()))
+    batches = list(DataLoader(files, 2, collate_fn=identity_collate, num_workers=files.count_workers()))
     intact = read_image(broken / "intact.png", (1, 8, 8))
     assert [indices for _, indices, _ in batches] == [[1], []]
     assert torch.equal(batches[0][0][0], intact)
@@ -81,7 +81,7 @@ def test_gathering_a_file_that_cannot_be_decoded_names_it(broken):
     intact = read_image(broken / "intact.png", (1, 8, 8))
     assert (len(files), *files.image_shape) == (4, 1, 8, 8)
     assert torch.equal(files.gather(torch.tensor([2])), intact[None])
-    assert torch.equal(files.slice(0, 2), torch.stack([intact, intact]))
+    assert torch.equal(files.get_range(0, 2), torch.stack([intact, intact]))
     assert files.subset(torch.tensor([3, 0])).paths == [files.paths[3], files.paths[0]]
     with pytest.raises(ImageError, match=r"text\.png is not an image"):
-        files.slice(2, 4)
+        files.get_range(2, 4)

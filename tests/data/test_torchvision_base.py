@@ -1,4 +1,4 @@
-"""Downloads of the data sets that torchvision reads."""
+"""Downloads of the datasets that torchvision reads."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small data sets in the file formats of the real ones."""
+"""Small datasets in the file formats of the real ones."""
 
 import hashlib
 import pickle

@@ -1,4 +1,4 @@
-"""Metrics of a pass over a data set: equality to scikit-learn, queued batches, and processes."""
+"""Metrics of a pass over a dataset: equality to scikit-learn, queued batches, and processes."""
 
 import json
 from pathlib import Path

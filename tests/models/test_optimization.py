@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from classifier import MLP, Digits
-from classifier.models.optimization import override_optimizer_state, scale_lr
+from classifier.models.optimization import get_lr_factor, override_optimizer_state
 
 SMALL = {"image_shape": (1, 8, 8), "hidden_sizes": (4,)}
 
@@ -39,7 +39,7 @@ def test_the_learning_rate_rises_linearly_and_then_follows_its_schedule(schedule
 
 
 def test_a_schedule_is_refused_for_a_run_without_a_last_step(make_trainer):
-    with pytest.raises(ValueError, match="lr_schedule needs an end"):
+    with pytest.raises(ValueError, match="lr_schedule needs a limit on the run"):
         make_trainer(max_epochs=-1).fit(MLP(**SMALL, lr_schedule="cosine"), Digits())
 
 
@@ -66,7 +66,7 @@ def test_a_new_learning_rate_replaces_the_stored_one_at_the_same_position_in_the
 
 def test_the_schedule_ends_at_the_last_step_and_stays_there():
     plan = {"num_steps": 10, "schedule": "linear", "warmup": 0.25, "start": 0.5, "end": 0.2}
-    factors = [scale_lr(step, **plan) for step in (0, 1, 2, 6, 10, 15)]
+    factors = [get_lr_factor(step, **plan) for step in (0, 1, 2, 6, 10, 15)]
     assert factors == pytest.approx([0.5, 0.75, 1.0, 0.6, 0.2, 0.2])
 
 
