@@ -21,4 +21,9 @@ def require(condition: bool, message: str) -> None:
 
 def one_line(error: object) -> str:
     """Return the message of an error with every run of whitespace, including line breaks, replaced by one space."""
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: object) -> str:
+    """Return the first line of the message of an error that is not blank, or the name of its type."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -54,6 +54,14 @@ def merge_signatures(cls: type) -> inspect.Signature:
     return inspect.Signature(list(parameters.values()))
 
 
+def get_annotations(function: Callable) -> dict[str, Any]:
+    """Return the type annotations of a function, or none if one is imported for type checkers only."""
+    try:
+        return typing.get_type_hints(function)
+    except NameError:
+        return {}
+
+
 class CheckedHyperparameters:
     """Mixin that checks a module's hyperparameters and shows all constructor arguments in `help` and completion.
 
@@ -88,7 +96,7 @@ class CheckedHyperparameters:
                 require(valid, f"{name} must be {description}, not {hparams.get(name)}")
             if "__init__" not in vars(base):
                 continue
-            for name, annotation in typing.get_type_hints(vars(base)["__init__"]).items():
+            for name, annotation in get_annotations(vars(base)["__init__"]).items():
                 if typing.get_origin(annotation) is typing.Literal and name in hparams:
                     *most, last = map(str, typing.get_args(annotation))
                     choices = f"{', '.join(most)} or {last}"

@@ -1,6 +1,7 @@
 """The public names of the package, and what importing it costs."""
 
 import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from helpers.processes import REPOSITORY
 
 import classifier
+from classifier.class_paths import list_subclasses
 
 # What a new interpreter knows and does after `import classifier`, and after the name MLP was used for the first time.
 PROGRAM = """
@@ -83,3 +85,12 @@ def test_names_for_type_checkers_are_the_lazily_imported_ones():
 
 def test_package_is_marked_as_typed():
     assert Path(classifier.__file__).with_name("py.typed").is_file()
+
+
+def test_every_network_and_dataset_of_the_package_is_public():
+    for base in (classifier.ImageClassifier, classifier.ImageDataModule):
+        for name in classifier.__all__:
+            getattr(classifier, name)
+        concrete = [cls for cls in list_subclasses(base) if not inspect.isabstract(cls)]
+        ours = {cls.__name__ for cls in concrete if cls.__module__.startswith("classifier.")}
+        assert ours <= set(classifier.__all__)

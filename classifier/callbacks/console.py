@@ -1,6 +1,7 @@
 """Console output of a run: a progress bar, one line per epoch and a summary."""
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -76,7 +77,9 @@ class ConsoleReporter(TQDMProgressBar):
             self._write_classes(pl_module, "test")
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
             self.write(f"\nrun: {os.path.relpath(folder)}")
-            self.write(f"curves: tensorboard --host localhost --logdir {os.path.relpath(Path(folder).parent)}")
+            self.write(
+                f"curves: tensorboard --host localhost --logdir {shlex.quote(os.path.relpath(Path(folder).parent))}"
+            )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics of the validation images, unless the validation is part of training."""

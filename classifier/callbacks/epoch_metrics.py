@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from classifier.data.dataset import ImageDataset
 from classifier.data.sampling import PADDING
 from classifier.errors import UserError
 
@@ -63,16 +64,18 @@ class EpochMetrics(Callback):
         seconds = trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
         num_images = pl_module.get_metrics("train").compute()["num_images"]
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self._log(trainer, pl_module, "train", {"lr": learning_rate, "speed/images_per_second": num_images / seconds})
+        self._finish_split(
+            trainer, pl_module, "train", {"lr": learning_rate, "speed/images_per_second": num_images / seconds}
+        )
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the metrics of the validation and test images."""
         for split in pl_module.evaluated_splits:
-            self._log(trainer, pl_module, split)
+            self._finish_split(trainer, pl_module, split)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the metrics of the test images."""
-        self._log(trainer, pl_module, "test")
+        self._finish_split(trainer, pl_module, "test")
 
     def _stop_clock(self, module: L.LightningModule) -> None:
         """Wait until the device has finished all training steps, and stop the clock."""
@@ -85,16 +88,17 @@ class EpochMetrics(Callback):
         A loader that does not come from an ImageDataModule is treated as one of `default_split`.
         """
         loaders = loaders if isinstance(loaders, list) else [loaders]
-        splits = [getattr(getattr(loader, "dataset", None), "split", None) for loader in loaders]
+        datasets = [getattr(loader, "dataset", None) for loader in loaders]
+        splits = [dataset.split if isinstance(dataset, ImageDataset) else None for dataset in datasets]
         module.evaluated_splits = [split or default_split for split in splits]
         for loader, split in zip(loaders, splits, strict=True):
             indices = [index for index in loader.sampler if index != PADDING] if split else None
             module.get_metrics(split or default_split).reset(indices)
 
-    def _log(
+    def _finish_split(
         self, trainer: L.Trainer, module: L.LightningModule, split: str, more: dict[str, Tensor | float] | None = None
     ) -> None:
-        """Log the loss and the accuracy of a split, and the values in `more`.
+        """Compute, check and log the loss and the accuracy of a split, and log the values in `more`.
 
         Raises:
             UserError: The loss is not finite. The previous checkpoint is then not overwritten.
@@ -103,13 +107,29 @@ class EpochMetrics(Callback):
         values = {f"loss/{split}": metrics["loss"], f"accuracy/{split}": metrics["accuracy"], **(more or {})}
         self.values |= {tag: float(value) for tag, value in values.items()}
         epochs_done = trainer.current_epoch + (trainer.state.fn == "fit")
-        if not math.isfinite(metrics["loss"]):
-            raise UserError(
-                f"the {split} loss is not finite after {epochs_done} epochs: train with a learning rate below "
-                f"{module.hparams.lr} (--model.lr), or clip the gradients (--trainer.gradient_clip_val 1)"
-            )
+        check_finite(self.values[f"loss/{split}"], split, epochs_done, module.hparams.lr)
         # Lightning uses a logged "step" as the x axis. All processes have the same values: max keeps them exact.
         module.log_dict({**values, "step": float(epochs_done)}, sync_dist=True, reduce_fx="max")
+
+
+def check_finite(loss: float, split: str, epochs_done: int, lr: float) -> None:
+    """Check that a loss is finite.
+
+    Raises:
+        UserError: It is infinite or NaN.
+    """
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the {split} loss is not finite after {epochs_done} epochs: train with a learning rate below {lr} "
+            "(--model.lr), or clip the gradients (--trainer.gradient_clip_val 1)"
+        )
+
+
+def insert_epoch_metrics(trainer: L.Trainer) -> None:
+    """Make EpochMetrics the first callback of a Trainer; one that the Trainer already has is moved."""
+    callbacks: list[Callback] = trainer.callbacks
+    own = next((callback for callback in callbacks if isinstance(callback, EpochMetrics)), None) or EpochMetrics()
+    trainer.callbacks = [own, *(callback for callback in callbacks if callback is not own)]
 
 
 def get_epoch_values(trainer: L.Trainer) -> dict[str, float]:

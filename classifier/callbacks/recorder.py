@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_warn
 
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_values
 from classifier.callbacks.reporting import count_images, count_parameters, get_class_accuracies, get_class_labels
@@ -76,9 +77,12 @@ class ResultsRecorder(Callback):
             self.results["top_losses/test"] = describe_top_losses(pl_module)
         self.epochs.append(record)
         if self.folder is not None and trainer.is_global_zero:
-            with atomic_write(self.folder / "results.json") as unfinished:
-                text = json.dumps({**self.results, "epochs": self.epochs}, indent=2, allow_nan=False)
-                unfinished.write_text(text + "\n")
+            text = json.dumps({**self.results, "epochs": self.epochs}, indent=2, allow_nan=False)
+            try:
+                with atomic_write(self.folder / "results.json") as unfinished:
+                    unfinished.write_text(text + "\n")
+            except OSError as error:  # must not keep the checkpoint, which contains the epochs, from being written
+                rank_zero_warn(f"{self.folder / 'results.json'} cannot be written: {error.strerror}")
 
 
 def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Run commands that are plain functions: the signature defines the options, and the docstring the help."""
 
+import argparse
 import inspect
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from classifier.cli import PROG
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
+from classifier.errors import require
 
 THREADS_HELP = "CPU threads per process; 0 keeps PyTorch's default, which is one thread per core."
 ALLOW_IMPORT_HELP = "Package of your own whose classes files and checkpoints may use; others are never imported."
@@ -26,6 +28,8 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     Raises:
         SettingError: An option or its value is wrong.
     """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    require(processes == 1, f"{function.__name__} runs in one process, not in {processes}")
     allow_imports([])
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
@@ -40,6 +44,11 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
     options: dict[str, Any] = parser.parse_args(argv).as_dict()
     options.pop("config")
+    # A file, which may come from someone else, must not decide what is imported.
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("--allow_import", action="append", default=[])
+    allowed = given.parse_known_args(argv)[0].allow_import
+    require(options.get("allow_import", []) == allowed, "allow_import belongs on the command line, not into a file")
     set_threads(options.pop("threads"))
     function(**options)
 

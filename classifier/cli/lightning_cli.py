@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -226,7 +227,9 @@ class ClassifierCLI(LightningCLI):
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
             except BaseException:
                 if trainer.strategy.launcher is not None:
-                    trainer.strategy.launcher.kill(signal.SIGKILL)  # further processes would wait for this one
+                    trainer.strategy.launcher.kill(
+                        getattr(signal, "SIGKILL", signal.SIGTERM)
+                    )  # further processes would wait for this one
                 if self.creates_run:
                     self.print_resume_command()
                 raise
@@ -239,5 +242,5 @@ class ClassifierCLI(LightningCLI):
             print("\nstopped; no epoch is saved yet", flush=True)
             return
         packages = {type(part).__module__.partition(".")[0] for part in (self.model, self.datamodule)} - {"classifier"}
-        command = [PROG, "fit", "--ckpt_path", str(run_dir), *(f"--allow_import {name}" for name in packages)]
-        print(f"\nstopped; continue with: {' '.join(command)}", flush=True)
+        arguments = ["fit", "--ckpt_path", str(run_dir), *(f"--allow_import={name}" for name in sorted(packages))]
+        print(f"\nstopped; continue with: {PROG} {shlex.join(arguments)}", flush=True)

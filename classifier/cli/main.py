@@ -14,24 +14,28 @@ from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 from classifier.cli import PROG
-from classifier.errors import SettingError, UserError
+from classifier.errors import SettingError, UserError, one_line
 
 
 class Command(NamedTuple):
     """A command: the module that defines the function of the same name, and one sentence of help.
 
-    Functions in `lightning_cli` take the list of arguments. All others are plain functions, whose parameters become
-    options.
+    With `takes_argv`, the function takes the list of arguments. Otherwise, its parameters become options.
     """
 
     module: str
     help: str
+    takes_argv: bool = False
 
 
 COMMANDS = {
-    "fit": Command("classifier.cli.lightning_cli", "Train a network, by default an MLP on FashionMNIST."),
-    "validate": Command("classifier.cli.lightning_cli", "Evaluate a network on the validation images."),
-    "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images."),
+    "fit": Command(
+        "classifier.cli.lightning_cli", "Train a network, by default an MLP on FashionMNIST.", takes_argv=True
+    ),
+    "validate": Command(
+        "classifier.cli.lightning_cli", "Evaluate a network on the validation images.", takes_argv=True
+    ),
+    "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images.", takes_argv=True),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
     "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
 }
@@ -80,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of a pipe, such as head, has exited; what Python flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(128 + 13)  # as if ended by SIGPIPE, which Windows does not have
     except (KeyboardInterrupt, SystemExit) as stop:
         # After Ctrl-C, Lightning raises SystemExit.
         interrupt = stop if isinstance(stop, KeyboardInterrupt) else stop.__context__
@@ -110,7 +114,7 @@ def run(argv: list[str]) -> None:
         problem = f"there is no command {name}" if name else "a command is missing"
         raise SettingError(f"{problem}: give one of {', '.join(COMMANDS)}{hint}")
     module = import_without_gc(COMMANDS[name].module)
-    if COMMANDS[name].module == "classifier.cli.lightning_cli":
+    if COMMANDS[name].takes_argv:
         getattr(module, name)(argv[1:])
     else:
         from classifier.cli.function_commands import run_function
@@ -125,12 +129,14 @@ def import_without_gc(name: str) -> ModuleType:
     """
     if name in sys.modules:  # a second freeze would also keep garbage
         return sys.modules[name]
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         return importlib.import_module(name)
     finally:
         gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def find_user_error(error: BaseException) -> UserError | None:
@@ -152,5 +158,5 @@ def exit_with_error(error: UserError) -> NoReturn:
     """Print a user error as one line, and exit with its status."""
     if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
         time.sleep(2)  # if the first process fails, too, it reports the error and ends all others
-    print(f"{PROG}: error: {error}", file=sys.stderr)
+    print(f"{PROG}: error: {one_line(error)}", file=sys.stderr)
     sys.exit(error.exit_status)

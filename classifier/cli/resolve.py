@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import pydoc
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
-from classifier.class_paths import PACKAGE
 from classifier.cli.parsing import allow_imports
 from classifier.errors import SettingError, one_line, require
 from classifier.models.checks import ARGS_FROM_DATA
-from classifier.runs.checkpoints import get_settings, load_checkpoint
+from classifier.runs.checkpoints import get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint
 
 RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
@@ -42,6 +40,8 @@ class ResolvedArgv:
 def find_config(name: str) -> str:
     """Return the path of a configuration file or, if there is no such file, of the packaged recipe of that name.
 
+    A file of version 0.1 is returned as text, with its options under their current names.
+
     Raises:
         SettingError: There is neither a file nor a recipe of that name, or the file is not YAML.
     """
@@ -49,10 +49,16 @@ def find_config(name: str) -> str:
     if path is None:
         raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(RECIPES)}")
     try:
-        yaml.safe_load(path.read_text())
+        settings = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingError(f"--config {name} is not YAML: {one_line(error)}") from error
-    return str(path)
+    data = settings.get("data") if isinstance(settings, dict) else None
+    if not isinstance(data, dict) or not isinstance(data.get("init_args"), dict):
+        return str(path)
+    init_args = update_names(data["init_args"])
+    if init_args == data["init_args"]:
+        return str(path)
+    return json.dumps({**settings, "data": {**data, "init_args": init_args}})
 
 
 def read_default_recipe() -> dict[str, Any]:
@@ -136,13 +142,12 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     checkpoint = load_checkpoint(path)
     rank_zero_only(print)(f"checkpoint: {path}", flush=True)
     for class_path in checkpoint["classes"].values():
-        if class_path.split(".")[0] in (PACKAGE, *allowed):
-            pydoc.locate(class_path)
+        import_class(class_path, allowed)
     settings = get_settings(checkpoint)
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
     if command != "fit" or run.resolve().parent.name != LOGS:
         return ResolvedArgv(argv, path)
-    config = [f"--config={run / 'config.yaml'}"] if (run / "config.yaml").is_file() else []
+    config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
     return ResolvedArgv([*config, *argv], path, run, checkpoint["epoch"] + 1)

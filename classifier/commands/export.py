@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classifier.errors import UserError, require
+from classifier.errors import UserError, first_line, require
 from classifier.files import atomic_write
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
@@ -86,7 +86,7 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
                 counts = f"in the class of {different} of {len(images):,} images, in the logits by {difference:.1e}"
                 raise UserError(f"--output {output} is not written, because it differs from the network {counts}")
     except (OSError, RuntimeError) as error:
-        raise UserError(f"--output {output} cannot be written: {str(error).strip().splitlines()[0]}") from error
+        raise UserError(f"--output {output} cannot be written: {first_line(error)}") from error
     return difference
 
 

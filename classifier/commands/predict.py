@@ -49,6 +49,7 @@ def predict(
         UserError: The checkpoint or a path does not exist, or a file cannot be read as an image. In the second case,
             the error is raised after all other images are predicted.
     """
+    require(bool(paths), "give at least one image file or folder")
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
     checkpoint = load_checkpoint(path)

@@ -106,6 +106,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         require(shift < min(self.image_shape[1:]), f"shift must be below {min(self.image_shape[1:])}, not {shift}")
         require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
         if "val" in self.splits:
+            require(held_out == 0, f"{type(self).__name__} has its own validation images: leave out val_split")
             self.datasets["val"] = ImageDataset(*self._read_checked("val"), "val")
         elif held_out:
             order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))

@@ -58,7 +58,7 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         except Image.UnidentifiedImageError as error:
             raise ImageError(f"{path} is not an image") from error
         except Exception as error:  # Pillow can raise anything on a damaged file
-            reason = getattr(error, "strerror", None) or one_line(error) or type(error).__name__
+            reason = getattr(error, "strerror", None) or one_line(error)
             raise ImageError(f"{path} cannot be read as an image: {reason}") from error
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from classifier.callbacks.averaging import Lookahead
-from classifier.callbacks.epoch_metrics import EpochMetrics
+from classifier.callbacks.epoch_metrics import insert_epoch_metrics
 from classifier.data.dataset import Batch
 from classifier.errors import require
 from classifier.hparams import (
@@ -135,6 +135,7 @@ class ImageClassifier(CheckpointableModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Check the Trainer's data module against this network, and take normalisation and class names from it."""
+        insert_epoch_metrics(self.trainer)  # not in configure_callbacks, which users override without calling super
         data = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "class_names"):
             check_data(self, data)
@@ -218,10 +219,7 @@ class ImageClassifier(CheckpointableModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_callbacks(self) -> list[Callback]:
-        """Insert EpochMetrics as the Trainer's first callback, and return the weight-averaging callback, if any."""
-        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
-        if not any(isinstance(callback, EpochMetrics) for callback in callbacks):
-            callbacks.insert(0, EpochMetrics())
+        """Return the weight-averaging callback, if the hyperparameters ask for one."""
         if self.trainer.state.fn != "fit":
             return []
         device = self.trainer.strategy.root_device

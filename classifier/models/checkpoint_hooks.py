@@ -23,16 +23,17 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: Any, weights_only: bool = True, **kwargs: Any
+        cls, checkpoint_path: Any, map_location: Any = None, *, weights_only: bool = True, **kwargs: Any
     ) -> "CheckpointableModule":
         """Return the network of a checkpoint. By default, no code in the file is run.
 
         Args:
             checkpoint_path: The checkpoint file.
+            map_location: Device to load the weights to, as in `torch.load`.
             weights_only: Whether to load only tensors and plain values. False can run code that the file contains.
             **kwargs: Further arguments of Lightning's method, and hyperparameters that override the stored ones.
         """
-        return super().load_from_checkpoint(checkpoint_path, weights_only=weights_only, **kwargs)
+        return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the import paths of the network and the data, the format version, and the data's `dark_background`."""

@@ -26,6 +26,8 @@ class CNN(ImageClassifier):
         **kwargs: Further arguments of ImageClassifier.
     """
 
+    is_small_batch = False  # until training_step, which a subclass may replace, has seen a batch
+
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (3, 32, 32),

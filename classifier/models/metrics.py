@@ -36,6 +36,19 @@ class ScoredImages(Metric):
         return {column: value[order] for column, value in table.items()}
 
 
+class ConfusionMatrix(MulticlassConfusionMatrix):
+    """torchmetrics' confusion matrix, updated without `bincount`.
+
+    In deterministic mode and on MPS, torchmetrics replaces `bincount` by a comparison that takes batch x C^2 memory:
+    36 GB for 4,500 images of 1,000 classes.
+    """
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Count predicted classes (N,) and labels (N,), int64."""
+        cells = target * self.num_classes + preds
+        self.confmat.view(-1).index_add_(0, cells, torch.ones_like(cells))
+
+
 class ClassificationMetrics(nn.Module):
     """Mean cross-entropy and confusion matrix of one pass over a dataset, exact for any number of processes.
 
@@ -54,7 +67,7 @@ class ClassificationMetrics(nn.Module):
 
     def __init__(self, num_classes: int, keep_images: bool = False) -> None:
         super().__init__()
-        self.confusion_matrix = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self.confusion_matrix = ConfusionMatrix(num_classes, validate_args=False)
         self.loss_sum = SumMetric(nan_strategy="disable")  # a loss that is not finite must be seen
         self.scored_images = ScoredImages() if keep_images else None
         self.pending: list[tuple[Tensor, Tensor]] = []

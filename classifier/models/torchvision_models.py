@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from classifier.errors import SettingError, require
+from classifier.errors import SettingError, first_line, require
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
 from classifier.models.torchvision_weights import crop_kernels, read_weights
@@ -70,8 +70,8 @@ class TorchVision(ImageClassifier):
             with torch.no_grad():
                 network(torch.zeros(1, channels, height, width))
         except (AssertionError, RuntimeError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise SettingError(f"{name} cannot work on images of {height}x{width} pixels ({reason})") from error
+            size = f"{height}x{width} pixels"
+            raise SettingError(f"{name} cannot work on images of {size} ({first_line(error)})") from error
         return network.train()
 
     def load_weights(self, weights: str) -> None:

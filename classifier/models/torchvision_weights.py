@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from classifier.errors import UserError, require
+from classifier.errors import UserError, first_line, require
 
 
 def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, tuple[float, ...]]]:
@@ -28,8 +28,9 @@ def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, 
         try:
             return dict(torch.load(weights, map_location="cpu", weights_only=True)), {}
         except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(f"weights {weights}: no state_dict can be read from this file ({reason[0]})") from error
+            raise UserError(
+                f"weights {weights}: no state_dict can be read from this file ({first_line(error)})"
+            ) from error
     entries = torchvision.models.get_model_weights(name).__members__
     require(weights in entries, f"weights {weights}: there is no such file, and torchvision has {', '.join(entries)}")
     entry = entries[weights]
@@ -37,7 +38,7 @@ def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, 
         state = entry.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
     except Exception as error:
         file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
-        problem = f"{'is damaged' if file.is_file() else 'could not be downloaded'} ({str(error).splitlines()[0]})"
+        problem = f"{'is damaged' if file.is_file() else 'could not be downloaded'} ({first_line(error)})"
         raise UserError(f"weights {weights}: {file} {problem}; save {entry.url} under that name") from error
     # densenet's layers had other names when its weights were saved.
     state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): value for key, value in state.items()}

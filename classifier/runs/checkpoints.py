@@ -42,9 +42,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         reason = next((line for line in str(error).splitlines() if " " in line), type(error).__name__)
         raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason}") from error
     checkpoint["classes"] = {key: to_public_path(name) for key, name in checkpoint["classes"].items()}
-    data = checkpoint[HPARAMS["data"]]
-    checkpoint[HPARAMS["data"]] = {RENAMED.get(name, name): value for name, value in data.items()}
+    checkpoint[HPARAMS["data"]] = update_names(checkpoint[HPARAMS["data"]])
     return checkpoint
+
+
+def update_names(hparams: dict[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters of a dataset with the names of version 0.1 replaced by the current ones."""
+    return {RENAMED.get(name, name): value for name, value in hparams.items()}
 
 
 def get_settings(checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -66,6 +70,12 @@ def get_settings(checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def import_class(path: str, allow_import: Sequence[str] = ()) -> None:
+    """Import the class that a checkpoint refers to, if it is in this package or in one of `allow_import`."""
+    if path.partition(".")[0] in (PACKAGE, *allow_import):
+        pydoc.locate(path)
+
+
 def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str] = ()) -> type:
     """Return the class of a checkpoint's "model" or "data".
 
@@ -78,11 +88,12 @@ def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str]
         SettingError: The class is not imported yet and is not in one of these packages, or is no network or dataset.
     """
     path = str(checkpoint["classes"].get(key))
+    import_class(path, allow_import)
     package = path.partition(".")[0]
-    if package in (PACKAGE, *allow_import):
-        pydoc.locate(path)
     if found := find_subclass(path, BASES[key]):
         return found
+    if package == PACKAGE:
+        raise SettingError(f"the checkpoint's {key} is {path}, which this version of {PACKAGE} does not have")
     raise SettingError(f"the checkpoint's {key} is {path}; if you trust it, add --allow_import {package}")
 
 

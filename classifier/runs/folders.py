@@ -73,7 +73,10 @@ def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:
     if name in ("last", "best"):
         files = sorted(logs.glob("*/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
         if not files:
-            raise UserError(f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; fit creates one")
+            raise UserError(
+                f"--ckpt_path {name}: there is no run with a checkpoint under {logs}; give a run's folder, or create "
+                "one with fit"
+            )
         best = files[-1].with_name("best.ckpt")
         return best if name == "best" and best.is_file() else find_last_checkpoint(files[-1].parent)
     path = Path(name)

@@ -2,6 +2,7 @@
 
 import lightning as L
 import pytest
+import torch
 from helpers.runs import read_events
 from lightning.pytorch.callbacks import Callback
 
@@ -92,3 +93,34 @@ def test_loss_that_is_not_finite_ends_the_run_with_advice(make_trainer):
     message = r"loss is not finite after 1 epochs: train with a learning rate below 1e\+30 \(--model.lr\)"
     with pytest.raises(UserError, match=message):
         trainer.fit(MLP(image_shape=(1, 8, 8), lr=1e30), Digits())
+
+
+def test_metrics_do_not_depend_on_configure_callbacks_calling_super(make_trainer):
+    class Overriding(MLP):
+        def configure_callbacks(self):
+            return []
+
+    trainer = make_trainer()
+    trainer.fit(Overriding(image_shape=(1, 8, 8)), Digits())
+    assert {"loss/train", "loss/test"} <= trainer.callback_metrics.keys()
+
+
+def test_epoch_metrics_that_the_user_puts_last_is_moved_to_the_front(make_trainer):
+    own = EpochMetrics()
+    trainer = make_trainer(callbacks=[L.Callback(), own])
+    trainer.fit(MLP(image_shape=(1, 8, 8)), Digits())
+    assert trainer.callbacks[0] is own
+    assert sum(isinstance(callback, EpochMetrics) for callback in trainer.callbacks) == 1
+
+
+def test_loader_whose_dataset_has_an_attribute_called_split_is_a_plain_loader(make_trainer):
+    data = Digits()
+    data.setup("fit")
+    images, labels = data.datasets["test"][:]
+
+    class Foreign(torch.utils.data.TensorDataset):
+        split = "extra"  # as in torchvision's SVHN
+
+    loader = torch.utils.data.DataLoader(Foreign(images, labels), batch_size=100)
+    [metrics] = make_trainer().validate(MLP(image_shape=(1, 8, 8)), loader, verbose=False)
+    assert metrics.keys() >= {"loss/val", "accuracy/val"}

@@ -91,3 +91,13 @@ def test_second_fit_of_a_recorder_starts_with_an_empty_record(train):
     for _ in range(2):
         train(2, callbacks=[recorder])
     assert [epoch["epoch"] for epoch in recorder.epochs] == [1, 2]
+
+
+def test_results_that_cannot_be_written_do_not_end_the_run(train, monkeypatch):
+    def refuse(_path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("classifier.callbacks.recorder.atomic_write", refuse)
+    with pytest.warns(UserWarning, match=r"results\.json cannot be written: No space left on device"):
+        trainer = train(2)
+    assert trainer.current_epoch == 2

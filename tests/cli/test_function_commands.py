@@ -108,3 +108,16 @@ def test_number_of_threads_is_that_of_the_option_and_0_changes_nothing(monkeypat
     assert torch.get_num_threads() == 2
     set_threads(0)
     assert torch.get_num_threads() == 2
+
+
+def test_configuration_file_cannot_allow_imports():
+    Path("options.yaml").write_text("allow_import: [stranger]\n")
+    with pytest.raises(SettingError, match="allow_import belongs on the command line, not into a file"):
+        run_function(paint, ["a.png", "--config", "options.yaml"])
+    assert CALLS == []
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingError, match="paint runs in one process, not in 2"):
+        run_function(paint, ["a.png"])

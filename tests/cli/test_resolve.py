@@ -75,3 +75,12 @@ def test_settings_of_a_checkpoint_precede_the_options_and_name_the_run_that_cont
 def test_argument_that_comes_from_the_data_is_refused(option):
     with pytest.raises(SettingError, match="comes from the data: leave it out"):
         resolve_argv("fit", [option])
+
+
+def test_configuration_file_of_version_0_1_gets_the_current_names_of_its_options():
+    Path("old.yaml").write_text(
+        "model: MLP\ndata:\n  class_path: ImageFolder\n  init_args:\n    root: pets\n    test_share: 0.3\n"
+    )
+    settings = yaml.safe_load(find_config("old.yaml"))
+    assert settings["data"]["init_args"] == {"root": "pets", "test_split": 0.3}
+    assert settings["model"] == "MLP"

@@ -69,14 +69,14 @@ class WithoutTest(Recorded):
     ],
 )
 def test_each_stage_reads_only_its_splits_and_each_of_them_once(data_class, stage, read_splits):
-    data = data_class(val_split=3)
+    data = data_class() if "val" in data_class.splits else data_class(val_split=3)
     data.setup(stage)
     data.setup(stage)
     assert data.read_splits == read_splits
 
 
 def test_validation_images_of_the_data_set_are_used_in_place_of_held_out_ones(make_trainer):
-    data = WithValidation(val_split=3)
+    data = WithValidation()
     assert data.has_validation_images
     model = MLP(image_shape=(1, 8, 8), num_classes=2)
     make_trainer().fit(model, data)
@@ -141,3 +141,8 @@ def test_the_refusal_names_the_split_with_the_problem(monkeypatch):
     monkeypatch.setitem(WithValidation.counts, "val", 0)
     with pytest.raises(ValueError, match="the validation set of WithValidation has no images"):
         WithValidation().setup("fit")
+
+
+def test_val_split_is_refused_for_a_dataset_with_its_own_validation_images():
+    with pytest.raises(ValueError, match="WithValidation has its own validation images: leave out val_split"):
+        WithValidation(val_split=3).setup("fit")

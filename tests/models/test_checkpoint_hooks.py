@@ -72,3 +72,15 @@ def test_resuming_with_other_layers_is_refused_with_the_shapes_that_differ(save_
     )
     with pytest.raises(ValueError, match=message):
         make_trainer(max_epochs=3).fit(model, Digits(), ckpt_path=path, weights_only=True)
+
+
+def test_second_positional_argument_is_the_device_and_does_not_allow_code(monkeypatch, tmp_path):
+    seen = {}
+
+    def spy(_path, map_location=None, *, weights_only=None, **_):
+        seen.update(map_location=map_location, weights_only=weights_only)
+        return MLP()
+
+    monkeypatch.setattr(L.LightningModule, "load_from_checkpoint", spy)
+    MLP.load_from_checkpoint(tmp_path / "a.ckpt", "cpu")
+    assert seen == {"map_location": "cpu", "weights_only": True}

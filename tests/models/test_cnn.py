@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.tutorials import TutorialCNN
 
 from classifier import CIFAR10, CNN
@@ -97,3 +98,13 @@ def test_onednn_stays_disabled_for_a_program_that_disabled_it(cifar_root, make_t
     make_trainer(limit_train_batches=2, limit_val_batches=0).fit(model, CIFAR10(root=str(cifar_root)))
     assert model.seen["batch end"] == [False] * 2
     assert not torch.backends.mkldnn.enabled
+
+
+def test_subclass_with_its_own_training_step_computes_gradients():
+    class Own(CNN):
+        def training_step(self, batch, batch_idx):
+            return F.cross_entropy(self(batch[0]), batch[1])
+
+    model = Own(image_shape=(1, 16, 16))
+    model.backward(model.training_step((torch.zeros(4, 1, 16, 16), torch.zeros(4, dtype=torch.long)), 0))
+    assert model.network.fc3.bias.grad.abs().sum() > 0

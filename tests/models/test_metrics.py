@@ -11,7 +11,7 @@ from helpers.processes import SERVER
 from sklearn.metrics import confusion_matrix, log_loss
 
 from classifier import MLP, Digits
-from classifier.models.metrics import ClassificationMetrics
+from classifier.models.metrics import ClassificationMetrics, ConfusionMatrix
 
 
 @pytest.fixture
@@ -178,3 +178,20 @@ def test_two_processes_report_the_metrics_and_top_losses_of_one(tmp_path, count)
     for name in ("index", "label", "prediction"):
         assert top_of_two[name] == top[name]
     assert top_of_two["loss"] == pytest.approx(top["loss"], abs=1e-6)
+
+
+def test_deterministic_mode_counts_the_same_without_a_comparison_with_every_cell():
+    labels, predictions = torch.arange(1000) % 300, torch.arange(1000) % 7
+    logits = F.one_hot(predictions, 300).float()
+    confusion_matrices = []
+    for deterministic in (False, True):
+        torch.use_deterministic_algorithms(deterministic)
+        try:
+            metrics = ClassificationMetrics(300)
+            metrics.add(logits, labels)
+            confusion_matrices.append(metrics.compute()["confusion_matrix"])
+        finally:
+            torch.use_deterministic_algorithms(False)
+    assert torch.equal(*confusion_matrices)
+    assert confusion_matrices[0][:, 0].sum() == 143
+    assert "bincount" not in ConfusionMatrix.update.__code__.co_names
