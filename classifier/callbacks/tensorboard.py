@@ -2,12 +2,14 @@
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -15,7 +17,7 @@ from torch import Tensor
 from classifier.callbacks.epoch_metrics import SPLITS
 from classifier.callbacks.reporting import get_class_labels, get_tensorboard_writers
 from classifier.data.dataset import Batch
-from classifier.errors import require
+from classifier.errors import one_line, require
 from classifier.plots import plot_confusion_matrix, plot_images
 
 
@@ -66,27 +68,41 @@ class TensorBoardReporter(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not (self.pictures and self.writers):
             return
         self.epochs_done = trainer.current_epoch + 1
-        self._draw_training_images(pl_module, self.epochs_done)
-        if self.test_images:
-            # Spread evenly, because the images of a folder are sorted by class.
-            indices = torch.linspace(0, len(self.test_images) - 1, self.num_images).long().unique()
-            images, labels = self.test_images.__getitems__(indices.tolist())
-            self.predicted = images, labels, pl_module.infer(images.to(pl_module.device)).argmax(dim=1)
-            if self.epochs_done % self.every == 0:
-                self._draw_predictions(pl_module)
+        with self._report_failures():
+            self._draw_epoch(pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw the last predictions, the confusion matrix and the misclassified images with the highest loss."""
         if not (self.pictures and self.writers):
             return
-        self._draw_training_images(pl_module, trainer.current_epoch)
-        self._draw_predictions(pl_module)
-        if self.epochs_done and "test" in pl_module.evaluated_splits:
-            counts = pl_module.get_metrics("test").compute()["confusion_matrix"]
-            figure = plot_confusion_matrix(counts, get_class_labels(pl_module))
-            self.write("confusion_matrix/test", figure, self.epochs_done)
-            if self.test_images:
+        with self._report_failures():
+            self._draw_training_images(pl_module, trainer.current_epoch)
+            self._draw_predictions(pl_module)
+            if self.epochs_done and "test" in pl_module.evaluated_splits:
+                counts = pl_module.get_metrics("test").compute()["confusion_matrix"]
+                figure = plot_confusion_matrix(counts, get_class_labels(pl_module))
+                self.write("confusion_matrix/test", figure, self.epochs_done)
                 self._draw_top_losses(pl_module)
+
+    @contextlib.contextmanager
+    def _report_failures(self) -> Iterator[None]:
+        """Turn an error while drawing into a warning, and draw no further images: training continues without them."""
+        try:
+            yield
+        except Exception as error:  # matplotlib and TensorBoard can raise anything
+            self.pictures = False
+            rank_zero_warn(f"no more images are written to TensorBoard: {type(error).__name__}: {one_line(error)}")
+
+    def _draw_epoch(self, module: L.LightningModule) -> None:
+        """Draw the training images after the first epoch, and predict the same test images after every epoch."""
+        self._draw_training_images(module, self.epochs_done)
+        if self.test_images:
+            # Spread evenly, because the images of a folder are sorted by class.
+            indices = torch.linspace(0, len(self.test_images) - 1, self.num_images).long().unique()
+            images, labels = self.test_images.__getitems__(indices.tolist())
+            self.predicted = images, labels, module.infer(images.to(module.device)).argmax(dim=1)
+            if self.epochs_done % self.every == 0:
+                self._draw_predictions(module)
 
     def _draw_training_images(self, module: L.LightningModule, epochs_done: int) -> None:
         """Write the first training images and the network's graph, if they are not written yet."""
@@ -116,7 +132,7 @@ class TensorBoardReporter(Callback):
         """Write the misclassified test images with the highest loss."""
         errors = {name: values.cpu() for name, values in module.get_metrics("test").top_losses(self.num_images).items()}
         indices = errors["index"].tolist()
-        if not indices:
+        if not indices or not self.test_images:
             return
         images, _ = self.test_images.__getitems__(indices)
         notes = [f"#{index}  {loss:.1f}" for index, loss in zip(indices, errors["loss"].tolist(), strict=True)]

@@ -206,3 +206,13 @@ def test_pictures_can_be_switched_off_which_the_config_of_the_run_records(run):
     tags = read_events("lightning_logs/version_0").Tags()
     assert (tags["images"], tags["graph"]) == ([], False)
     assert yaml.safe_load(Path("lightning_logs/version_0/config.yaml").read_text())["pictures"] is False
+
+
+def test_failure_to_draw_is_a_warning_and_training_continues_without_images(train, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TensorBoardReporter, "write", refuse)
+    with pytest.warns(UserWarning, match="no more images are written to TensorBoard: OSError: .*No space left"):
+        trainer = train(2, callbacks=[TensorBoardReporter()])
+    assert trainer.current_epoch == 2
