@@ -20,6 +20,7 @@ ROOT = Path(classifier.__file__).parent
 # As seen in lightning 2.6.6, torch 2.14 and jsonargparse 4.53.
 ALLOWED = {
     ("callbacks/averaging.py", "_average_model"),  # lightning: WeightAveraging
+    ("callbacks/loop_state.py", "_batches_that_stepped"),  # lightning: key in the loop state of its checkpoints
     ("cli/lightning_parser.py", "_actions"),  # argparse, below jsonargparse
     ("cli/profiling.py", "_is_profiler_enabled"),  # torch: torch.autograd.profiler
     ("models/base.py", "_current_fx_name"),  # lightning: LightningModule
@@ -133,6 +134,15 @@ def test_missing_flag_of_the_profiler_makes_labels_recorded(monkeypatch):
     monkeypatch.delattr(torch.autograd.profiler, "_is_profiler_enabled")
     with LazyRecordFunction("label") as label:
         assert label.is_recording
+
+
+def test_lightning_stores_the_position_of_values_logged_in_a_step_in_batches_that_stepped(make_trainer, tmp_path):
+    """Without it, a resumed run logs values of a step at the wrong position on the x axis."""
+    trainer = make_trainer(1, limit_train_batches=3, limit_val_batches=0)
+    trainer.fit(MLP(image_shape=(1, 8, 8)), Digits())
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    loop = torch.load(tmp_path / "one.ckpt", weights_only=True)["loops"]["fit_loop"]
+    assert loop["epoch_loop.state_dict"]["_batches_that_stepped"] == 3, "_batches_that_stepped is gone or has changed"
 
 
 def test_argparse_lists_the_options_of_a_parser_in_actions():

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -13,23 +14,46 @@ from classifier.files import atomic_write
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """Overwrites one checkpoint file after every epoch, or after every epoch that improves a metric.
+    """Overwrites one checkpoint file after every epoch, or after every evaluation that improves a metric.
 
-    Lightning's `save_last` would save only the epochs that improve the metric.
+    Lightning's `save_last` would save only the epochs that improve the metric. With a metric, the file contains the
+    weights that were evaluated, also if evaluations take place within epochs or not in every epoch.
 
     Args:
         name: Name of the file, which is `checkpoints/<name>.ckpt` in the run's folder.
         monitor: Name of the metric to maximise, such as "accuracy/val"; None saves after every epoch.
     """
 
+    evaluated_step = -1  # number of optimizer steps at the last evaluation
+
     def __init__(self, name: str, monitor: str | None = None) -> None:
         super().__init__(
-            filename=name, monitor=monitor, mode="max", save_on_train_epoch_end=True, enable_version_counter=False
+            filename=name,
+            monitor=monitor,
+            mode="max",
+            save_on_train_epoch_end=monitor is None,
+            enable_version_counter=False,
         )
         self.name = name
 
     # Nothing is saved within an epoch; Lightning's own hook checks that in every step, which takes 1% of it.
     on_train_batch_end = Callback.on_train_batch_end
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """With a metric, save an evaluation within an epoch that improves it."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        self.evaluated_step = trainer.global_step
+        # At the end of an epoch, `on_train_epoch_end` saves, so that the checkpoint includes the epoch's records.
+        if self.monitor and not (trainer.is_last_batch or trainer.should_stop):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the epoch. With a metric, save it only if its last weights were evaluated and improve the metric."""
+        if not self.monitor:
+            super().on_train_epoch_end(trainer, pl_module)
+        elif self.evaluated_step == trainer.global_step:
+            super().on_validation_end(trainer, pl_module)
 
     @property
     def state_key(self) -> str:
@@ -56,8 +80,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: The disk is full or cannot be written to. A previous file at `path` is then kept.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as unfinished, unfinished.open("wb") as file:
                 content = io.BytesIO()  # writing to the file directly, PyTorch reports a full disk as its own bug
                 torch.save(checkpoint, content)

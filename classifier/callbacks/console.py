@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
-from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_values
-from classifier.callbacks.reporting import count_images, count_parameters, get_class_accuracies
+from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
+from classifier.callbacks.reporting import count_parameters, get_class_accuracies
 
 
 class ConsoleReporter(TQDMProgressBar):
@@ -52,29 +51,31 @@ class ConsoleReporter(TQDMProgressBar):
         self.write(f"{line}, {trainer.world_size} x {trainer.strategy.root_device.type}")
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the epoch's bar and clock."""
+        """Start the epoch's bar."""
         super().on_train_epoch_start(trainer, pl_module)
         self.train_progress_bar.set_description(self._name_epoch(trainer))
-        self.epoch_started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics and the duration of the epoch in one line."""
         super().on_train_epoch_end(trainer, pl_module)
-        values, parts = get_epoch_values(trainer), [self._name_epoch(trainer)]
+        metrics, parts = get_epoch_metrics(trainer), [self._name_epoch(trainer)]
+        values = metrics.values
+        if not trainer.is_last_batch:
+            parts[0] += f" ({trainer.fit_loop.batch_idx + 1:,} of {trainer.num_training_batches:,} batches)"
         for split in SPLITS:
             if f"loss/{split}" not in values:
                 continue
             parts.append(f"{split} loss {values[f'loss/{split}']:.4f} accuracy {values[f'accuracy/{split}']:.1%}")
-            datasets, scored = getattr(trainer.datamodule, "datasets", {}), count_images(pl_module, split)
+            datasets, scored = getattr(trainer.datamodule, "datasets", {}), metrics.images_scored[split]
             if split in datasets and scored < len(datasets[split]):
                 parts[-1] += f" of {scored:,} images"
-        self.write("  ".join([*parts, f"{time.perf_counter() - self.epoch_started:.1f} s"]))
+        self.write("  ".join([*parts, f"{metrics.seconds:.1f} s"]))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the test accuracy of every class, and the folder of the run."""
         super().on_train_end(trainer, pl_module)
-        if "loss/test" in get_epoch_values(trainer):
-            self._write_classes(pl_module, "test")
+        if "loss/test" in get_epoch_metrics(trainer).values:
+            self._write_classes(trainer, "test")
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
             self.write(f"\nrun: {os.path.relpath(folder)}")
             self.write(
@@ -85,24 +86,24 @@ class ConsoleReporter(TQDMProgressBar):
         """Print the metrics of the validation images, unless the validation is part of training."""
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn == "validate":
-            self._write_evaluation(trainer, pl_module, "val")
+            self._write_evaluation(trainer, "val")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics of the test images."""
         super().on_test_end(trainer, pl_module)
-        self._write_evaluation(trainer, pl_module, "test")
+        self._write_evaluation(trainer, "test")
 
-    def _write_evaluation(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+    def _write_evaluation(self, trainer: L.Trainer, split: str) -> None:
         """Print loss and accuracy of a split, in total and by class."""
-        loss, accuracy = (get_epoch_values(trainer)[f"{name}/{split}"] for name in ("loss", "accuracy"))
-        images = count_images(module, split)
-        self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({images:,} images)")
-        self._write_classes(module, split)
+        metrics = get_epoch_metrics(trainer)
+        loss, accuracy = (metrics.values[f"{name}/{split}"] for name in ("loss", "accuracy"))
+        self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({metrics.images_scored[split]:,} images)")
+        self._write_classes(trainer, split)
 
-    def _write_classes(self, module: L.LightningModule, split: str) -> None:
+    def _write_classes(self, trainer: L.Trainer, split: str) -> None:
         """Print the accuracy of every class."""
         self.write(f"\n{split} accuracy by class")
-        for name, accuracy in get_class_accuracies(module, split).items():
+        for name, accuracy in get_class_accuracies(trainer, split).items():
             self.write(f"  {name:<14} {accuracy:6.1%}")
 
     @staticmethod

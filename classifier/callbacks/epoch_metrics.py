@@ -7,8 +7,8 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 
+from classifier.callbacks.loop_state import set_position
 from classifier.data.dataset import ImageDataset
 from classifier.data.sampling import PADDING
 from classifier.errors import UserError
@@ -20,7 +20,9 @@ class EpochMetrics(Callback):
     """Computes and logs the metrics of every epoch.
 
     They are `loss/<split>` and `accuracy/<split>` (from 0 to 1) of every split, `lr`, and `speed/images_per_second` of
-    training. The x axis is the number of completed epochs.
+    training. The x axis is the number of completed epochs. If images are also evaluated within epochs, each of these
+    evaluations is logged under `loss/<split>_by_step` and `accuracy/<split>_by_step`, with the number of optimizer
+    steps as the x axis, and the metrics of the epoch are those of its last evaluation.
 
     Lightning calls `on_train_epoch_end` of ordinary callbacks first, then that of the module, then that of checkpoint
     callbacks. An ImageClassifier inserts this callback first in every Trainer, so that the metrics of the epoch are
@@ -31,13 +33,43 @@ class EpochMetrics(Callback):
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
-        self.training_seconds = 0.0
+        self.evaluations: list[dict[str, float]] = []  # those of the current epoch
+        self.images_scored: dict[str, int] = {}  # by split, over all processes
+        self.class_accuracies: dict[str, list[float]] = {}  # by split; NaN for a class without images
+        self.values_before_stop: dict[str, float] | None = None
+        self.training_seconds = self.epoch_started = self.seconds = 0.0
+        self.restored: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the metrics of the current epoch for the checkpoint, as they would be if the run had not stopped."""
+        values = self.values if self.values_before_stop is None else self.values_before_stop
+        return {
+            "values": values,
+            "evaluations": self.evaluations,
+            "images_scored": self.images_scored,
+            "class_accuracies": self.class_accuracies,
+            "seconds": self._measure_seconds(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the metrics of an epoch that is continued."""
+        self.restored = state_dict
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Make training continue exactly where the checkpoint was written."""
+        set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Reset the epoch's metrics, and start the clock."""
-        self.values = {}
+        """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""
+        continued = self.restored if pl_module.unfinished_epoch else {}
+        self.restored, self.values_before_stop = {}, None
+        self.values = dict(continued.get("values", {}))
+        self.evaluations = list(continued.get("evaluations", []))
+        self.images_scored = dict(continued.get("images_scored", {}))
+        self.class_accuracies = dict(continued.get("class_accuracies", {}))
         pl_module.get_metrics("train").reset()
-        self.training_seconds = -time.perf_counter()
+        now = time.perf_counter()
+        self.epoch_started, self.training_seconds = now - continued.get("seconds", 0.0), -now
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """End the epoch when the run reaches `max_steps`, so that the test images are evaluated there as well."""
@@ -58,24 +90,53 @@ class EpochMetrics(Callback):
         self._start_evaluation(pl_module, trainer.test_dataloaders, "test")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the training metrics, the learning rate and the training speed in images per second."""
+        """Log the metrics of the epoch, with the learning rate and the training speed in images per second."""
+        if not trainer.is_last_batch:
+            pl_module.keep_unfinished_epoch()
         self._stop_clock(pl_module)
         seconds = torch.tensor(self.training_seconds, device=pl_module.device)
         seconds = trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
-        num_images = pl_module.get_metrics("train").compute()["num_images"]
-        learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self._finish_split(
-            trainer, pl_module, "train", {"lr": learning_rate, "speed/images_per_second": num_images / seconds}
-        )
+        metrics = self._finish_split(trainer, pl_module, "train")
+        metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        metrics["speed/images_per_second"] = self.images_scored["train"] / float(seconds)
+        self._publish(pl_module, metrics)
+        self.values |= metrics
+        self.seconds = self._measure_seconds()
+        log_to_loggers(trainer, self.values, trainer.current_epoch + 1)
+        for logger in trainer.loggers:
+            logger.save()  # before the checkpoint, so that a resumed run finds the points of every epoch it has
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the metrics of the validation and test images."""
+        """Compute the metrics of the validation and test images."""
+        metrics: dict[str, float] = {}
         for split in pl_module.evaluated_splits:
-            self._finish_split(trainer, pl_module, split)
+            metrics |= self._finish_split(trainer, pl_module, split)
+        self._publish(pl_module, metrics)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._add_evaluation(trainer, metrics)
+        self.values |= metrics
+
+    def _add_evaluation(self, trainer: L.Trainer, metrics: dict[str, float]) -> None:
+        """Record an evaluation during training, and log it if it is not the only one of its epoch."""
+        is_scheduled = (trainer.fit_loop.batch_idx + 1) % (trainer.val_check_batch or math.inf) == 0
+        if trainer.should_stop and not (trainer.is_last_batch or is_scheduled):
+            # The evaluation takes place only because the run stops here.
+            self.values_before_stop = dict(self.values)
+            return
+        self.evaluations.append({"step": trainer.global_step, **metrics})
+        if len(self.evaluations) > 1 or not trainer.is_last_batch:
+            by_step = {f"{tag}_by_step": value for tag, value in metrics.items()}
+            log_to_loggers(trainer, by_step, trainer.global_step)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the metrics of the test images."""
-        self._finish_split(trainer, pl_module, "test")
+        metrics = self._finish_split(trainer, pl_module, "test")
+        self._publish(pl_module, metrics)
+        self.values |= metrics
+
+    def _measure_seconds(self) -> float:
+        """Return the seconds since the start of the epoch, without the time between a stop and a resumption."""
+        return time.perf_counter() - self.epoch_started
 
     def _stop_clock(self, module: L.LightningModule) -> None:
         """Wait until the device has finished all training steps, and stop the clock."""
@@ -95,21 +156,36 @@ class EpochMetrics(Callback):
             indices = [index for index in loader.sampler if index != PADDING] if split else None
             module.get_metrics(split or default_split).reset(indices)
 
-    def _finish_split(
-        self, trainer: L.Trainer, module: L.LightningModule, split: str, more: dict[str, Tensor | float] | None = None
-    ) -> None:
-        """Compute, check and log the loss and the accuracy of a split, and log the values in `more`.
+    def _finish_split(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> dict[str, float]:
+        """Compute and check the loss and the accuracy of a split.
 
         Raises:
             UserError: The loss is not finite. The previous checkpoint is then not overwritten.
         """
         metrics = module.get_metrics(split).compute()
-        values = {f"loss/{split}": metrics["loss"], f"accuracy/{split}": metrics["accuracy"], **(more or {})}
-        self.values |= {tag: float(value) for tag, value in values.items()}
+        values = {f"loss/{split}": float(metrics["loss"]), f"accuracy/{split}": float(metrics["accuracy"])}
         epochs_done = trainer.current_epoch + (trainer.state.fn == "fit")
-        check_finite(self.values[f"loss/{split}"], split, epochs_done, module.hparams.lr)
-        # Lightning uses a logged "step" as the x axis. All processes have the same values: max keeps them exact.
-        module.log_dict({**values, "step": float(epochs_done)}, sync_dist=True, reduce_fx="max")
+        check_finite(values[f"loss/{split}"], split, epochs_done, module.hparams.lr)
+        self.images_scored[split] = int(metrics["num_images"])
+        self.class_accuracies[split] = metrics["accuracy_per_class"].tolist()
+        return values
+
+    @staticmethod
+    def _publish(module: L.LightningModule, values: dict[str, float]) -> None:
+        """Make values available to callbacks that monitor a metric, and to the caller of the Trainer."""
+        trainer = module.trainer
+        in_fit = trainer.state.fn == "fit"
+        # Lightning uses a logged "step" as the x axis. During `fit` it would also become part of the file names of
+        # checkpoints, and loggers therefore get the values directly.
+        position = {} if in_fit else {"step": float(trainer.current_epoch)}
+        # All processes have the same values: max keeps them exact.
+        module.log_dict({**values, **position}, logger=False if in_fit else None, sync_dist=True, reduce_fx="max")
+
+
+def log_to_loggers(trainer: L.Trainer, values: dict[str, float], position: int) -> None:
+    """Write values to all loggers of a Trainer, at a position on the x axis."""
+    for logger in trainer.loggers:
+        logger.log_metrics(values, step=position)
 
 
 def check_finite(loss: float, split: str, epochs_done: int, lr: float) -> None:
@@ -132,6 +208,6 @@ def insert_epoch_metrics(trainer: L.Trainer) -> None:
     trainer.callbacks = [own, *(callback for callback in callbacks if callback is not own)]
 
 
-def get_epoch_values(trainer: L.Trainer) -> dict[str, float]:
-    """Return the values logged in the current epoch, by name; `trainer.callback_metrics` also has older ones."""
-    return next((callback.values for callback in trainer.callbacks if isinstance(callback, EpochMetrics)), {})
+def get_epoch_metrics(trainer: L.Trainer) -> EpochMetrics:
+    """Return the EpochMetrics of a Trainer, with the metrics of the current epoch only."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, EpochMetrics)), EpochMetrics())

@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import platform
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities import rank_zero_warn
 
-from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_values
-from classifier.callbacks.reporting import count_images, count_parameters, get_class_accuracies, get_class_labels
+from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
+from classifier.callbacks.reporting import count_parameters, get_class_accuracies, get_class_labels
+from classifier.errors import UserError
 from classifier.files import atomic_write
 from classifier.seeding import get_seed
 
@@ -35,14 +34,17 @@ class ResultsRecorder(Callback):
         self.folder: Path | None = None
         self.results: dict[str, Any] = {}
         self.epochs: list[dict[str, Any]] = []
+        self.top_losses: list[dict[str, Any]] = []
+        self.problem: str | None = None  # why the last attempt to write the file failed
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the recorded epochs for the checkpoint."""
-        return {"epochs": self.epochs}
+        """Return the recorded epochs and errors for the checkpoint."""
+        return {"epochs": self.epochs, "top_losses": self.top_losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the recorded epochs from a checkpoint."""
+        """Restore what a checkpoint recorded."""
         self.epochs = list(state_dict["epochs"])
+        self.top_losses = list(state_dict.get("top_losses", []))
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Store the run's folder. Every process has to call this, because `log_dir` is a collective operation."""
@@ -50,39 +52,63 @@ class ResultsRecorder(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Record the settings of the run, and discard epochs after the one that training resumes from."""
-        if trainer.current_epoch == 0:
-            self.epochs = []
-        elif not self.epochs and self.folder is not None:
-            # A checkpoint of version 0.1 does not carry the epochs.
-            with contextlib.suppress(OSError, ValueError, KeyError):  # the file is missing or damaged
-                self.epochs = json.loads((self.folder / "results.json").read_text())["epochs"]
-        self.epochs = [epoch for epoch in self.epochs if epoch["epoch"] <= trainer.current_epoch]
+        epochs, self.epochs = self.epochs, []
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the file is missing or damaged
+            if not epochs and trainer.current_epoch and self.folder is not None:
+                # A checkpoint of version 0.1 does not carry the epochs.
+                epochs = json.loads((self.folder / "results.json").read_text())["epochs"]
+            self.epochs = [epoch for epoch in epochs if epoch["epoch"] <= trainer.current_epoch]
         self.results = describe_run(trainer, pl_module)
+        if self.epochs:  # the file may have an epoch that was not saved
+            self.write(trainer)
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the epoch's clock."""
-        self.epoch_started = time.perf_counter()
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the test images with the highest loss."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and "test" in pl_module.evaluated_splits:
+            self.top_losses = describe_top_losses(pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch to `results.json`. Checkpoints are written afterwards, so they contain it."""
-        values = get_epoch_values(trainer)
-        evaluated = [split for split in SPLITS if f"loss/{split}" in values]
-        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1}
-        record |= {tag: to_json_number(value) for tag, value in values.items()}
-        record["seconds"] = round(time.perf_counter() - self.epoch_started, 3)
-        record["images_scored"] = {split: count_images(pl_module, split) for split in evaluated}
-        if "test" in evaluated:
-            accuracies = get_class_accuracies(pl_module, "test")
-            record["accuracy_by_class/test"] = {name: to_json_number(value) for name, value in accuracies.items()}
-            self.results["top_losses/test"] = describe_top_losses(pl_module)
+        metrics = get_epoch_metrics(trainer)
+        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **to_json(metrics.values)}
+        record["seconds"] = round(metrics.seconds, 3)
+        record["images_scored"] = {
+            split: metrics.images_scored[split] for split in SPLITS if split in metrics.images_scored
+        }
+        if accuracies := get_class_accuracies(trainer, "test"):
+            record["accuracy_by_class/test"] = to_json(accuracies)
+        if not trainer.is_last_batch:  # the run stops within the epoch
+            record |= {"batches": trainer.fit_loop.batch_idx + 1, "batches_per_epoch": trainer.num_training_batches}
+        if len(metrics.evaluations) > 1:
+            record["evaluations"] = to_json(metrics.evaluations)
         self.epochs.append(record)
-        if self.folder is not None and trainer.is_global_zero:
-            text = json.dumps({**self.results, "epochs": self.epochs}, indent=2, allow_nan=False)
-            try:
-                with atomic_write(self.folder / "results.json") as unfinished:
-                    unfinished.write_text(text + "\n")
-            except OSError as error:  # must not keep the checkpoint, which contains the epochs, from being written
-                rank_zero_warn(f"{self.folder / 'results.json'} cannot be written: {error.strerror}")
+        self.write(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write `results.json` again, if the last attempt failed.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        if self.problem is not None:
+            self.write(trainer)
+        if self.problem is not None:
+            raise UserError(
+                f"{self.folder}/results.json cannot be written: {self.problem}; the checkpoint has its content"
+            )
+
+    def write(self, trainer: L.Trainer) -> None:
+        """Write `results.json`. A failure must not keep the checkpoint, which has the same epochs, from being saved."""
+        if self.folder is None or not trainer.is_global_zero:
+            return
+        top_losses = {"top_losses/test": self.top_losses} if self.top_losses else {}
+        results = {**self.results, **top_losses, "epochs": self.epochs}
+        try:
+            with atomic_write(self.folder / "results.json") as unfinished:
+                unfinished.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+            self.problem = None
+        except OSError as error:
+            self.problem = error.strerror
 
 
 def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:
@@ -105,11 +131,17 @@ def describe_top_losses(module: L.LightningModule) -> list[dict[str, Any]]:
     labels, errors = get_class_labels(module), module.get_metrics("test").top_losses(NUM_TOP_LOSSES)
     columns = (errors[name].tolist() for name in ("index", "label", "prediction", "loss"))
     return [
-        {"index": index, "true": labels[label], "predicted": labels[prediction], "loss": to_json_number(loss)}
+        {"index": index, "true": labels[label], "predicted": labels[prediction], "loss": to_json(loss)}
         for index, label, prediction, loss in zip(*columns, strict=True)
     ]
 
 
-def to_json_number(value: float) -> float | None:
-    """Return a number rounded to seven significant digits, as float32 has, or None if it is not finite."""
-    return float(f"{value:.7g}") if math.isfinite(value) else None
+def to_json(value: Any) -> Any:
+    """Return a value with floats rounded to 7 significant digits, as float32 has, and None for those not finite."""
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value

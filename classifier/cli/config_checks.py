@@ -29,7 +29,7 @@ def check_config(config: Namespace, resolved: ResolvedArgv) -> None:
     trainer = config.trainer
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
         trainer.max_epochs = read_default_recipe()["trainer"]["max_epochs"]
-    epochs, done = trainer.max_epochs, resolved.resumed_epochs
+    epochs, done = trainer.max_epochs, resolved.position.epochs
     require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no limit, not {epochs}")
     if 0 < (epochs or 0) <= done:
         raise SettingError(

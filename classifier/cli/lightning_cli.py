@@ -31,6 +31,7 @@ from classifier.errors import SettingError, one_line
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import load_checkpoint
+from classifier.runs.events import remove_later_points
 from classifier.runs.folders import lock_run_dir
 
 
@@ -223,6 +224,8 @@ class ClassifierCLI(LightningCLI):
             if trainer_setup.is_first_process():
                 lock = lock_run_dir(Path(trainer.logger.log_dir))
         with lock, record_only_while_profiling():
+            if self.creates_run and self.resolved.resumed_run and trainer_setup.is_first_process():
+                remove_later_points(self.resolved.resumed_run, self.resolved.position, self.resolved.resumed_steps)
             try:
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
             except BaseException:

@@ -1,6 +1,7 @@
 """Resolve recipe names, checkpoint aliases and the settings stored in a checkpoint."""
 
 import argparse
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any
 import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
+from classifier.callbacks.loop_state import START, Position, find_position
 from classifier.cli.parsing import allow_imports
-from classifier.errors import SettingError, one_line, require
+from classifier.errors import SettingError, UserError, one_line, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import get_settings, import_class, load_checkpoint, update_names
-from classifier.runs.folders import LOGS, find_checkpoint
+from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
 
 RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
 DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
@@ -28,13 +30,15 @@ class ResolvedArgv:
         argv: Arguments for the parser.
         ckpt_path: Checkpoint to load, or None.
         resumed_run: Folder of the run to resume, or None.
-        resumed_epochs: Number of epochs that the resumed run has completed.
+        position: Position in training from which the run is resumed.
+        resumed_steps: Number of optimizer steps that the resumed run has completed.
     """
 
     argv: list[str]
     ckpt_path: Path | None = None
     resumed_run: Path | None = None
-    resumed_epochs: int = 0
+    position: Position = START
+    resumed_steps: int = 0
 
 
 def find_config(name: str) -> str:
@@ -149,5 +153,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     run = path.parent.parent
     if command != "fit" or run.resolve().parent.name != LOGS:
         return ResolvedArgv(argv, path)
+    with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
+        pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
-    return ResolvedArgv([*config, *argv], path, run, checkpoint["epoch"] + 1)
+    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), checkpoint["global_step"])

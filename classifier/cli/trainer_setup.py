@@ -60,12 +60,11 @@ def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
     """
     version: str | None
     if run := resolved.resumed_run:
-        # TensorBoard drops what the run logged after the epoch that it continues from.
-        folder, version, purge_step = run.parent.parent, run.name, resolved.resumed_epochs + 1
+        folder, version = run.parent.parent, run.name
     else:
-        folder, purge_step = Path(root), None
+        folder = Path(root)
         version = create_run_dir(folder / LOGS) if is_first_process() else None
-    return TensorBoardLogger(folder, LOGS, version, purge_step=purge_step, default_hp_metric=False)
+    return TensorBoardLogger(folder, LOGS, version, default_hp_metric=False)
 
 
 def is_first_process() -> bool:

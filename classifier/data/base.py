@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from classifier.data.augmentation import cut_out, flip_images, shift_images
 from classifier.data.dataset import Batch, ImageDataset
-from classifier.data.sampling import make_sampler
+from classifier.data.sampling import TrainingLoader, make_sampler
 from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
 from classifier.errors import UserError, require
 from classifier.hparams import NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
@@ -29,8 +29,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         test_batch_size: Images per evaluation step, on each device; above 0.
         drop_last: Whether to drop the last training batch of an epoch if it is smaller than the others.
         flip: Which training images are mirrored left to right. none: no image. random: each with probability 0.5,
-            drawn again in every epoch. alternating: a random half in one epoch, the other half in the next (Jordan,
-            2024).
+            in every epoch. alternating: a random half in one epoch, the other half in the next (Jordan, 2024).
         shift: Largest random translation of a training image in pixels, from 0 (none) to below its height and width.
         cutout: Side in pixels of a square in every training image that is filled with `mean`; 0 for none.
 
@@ -164,16 +163,17 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
 
     def _make_loader(self, split: str, batch_size: int) -> DataLoader:
         """Return a loader of the images of a split that are assigned to this process."""
-        dataset, trainer = self.datasets[split], self.trainer
-        num_processes, rank = (trainer.world_size, trainer.global_rank) if trainer is not None else (1, 0)
+        dataset, trainer, num_processes, rank, epoch = self.datasets[split], self.trainer, 1, 0, 0
         if trainer is not None:
+            num_processes, rank, epoch = trainer.world_size, trainer.global_rank, trainer.current_epoch
             # Images in memory stay on the device of the network, so that no step waits for a transfer.
             dataset.move_to(trainer.strategy.root_device)
         workers = dataset.source.count_workers(num_processes)
-        return DataLoader(
+        loader_class = TrainingLoader if split == "train" else DataLoader
+        return loader_class(
             dataset,
             batch_size=batch_size,
-            sampler=make_sampler(dataset, split, rank, num_processes),
+            sampler=make_sampler(dataset, split, rank, num_processes, epoch),
             drop_last=split == "train" and self.hparams.drop_last,
             collate_fn=identity_collate,
             # Without its own generator, a loader would draw from the one that a resumed run has to reproduce.

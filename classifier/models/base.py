@@ -29,7 +29,6 @@ from classifier.models.checks import DEFAULTS_FROM_DATA, check_data
 from classifier.models.metrics import ClassificationMetrics
 from classifier.models.optimization import SGD_ARGS, Schedule, get_lr_factor
 from classifier.models.tta import TestTimeAugmentation, average_views
-from classifier.seeding import get_epoch_seed
 
 
 class ImageClassifier(CheckpointableModule, ABC):
@@ -135,6 +134,8 @@ class ImageClassifier(CheckpointableModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Check the Trainer's data module against this network, and take normalisation and class names from it."""
+        if self.trainer.precision == "64-true":
+            self.double()  # Lightning converts the network only after loading a checkpoint, which would round it
         insert_epoch_metrics(self.trainer)  # not in configure_callbacks, which users override without calling super
         data = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "class_names"):
@@ -226,7 +227,3 @@ class ImageClassifier(CheckpointableModule, ABC):
         if self.hparams.lookahead:
             return [Lookahead(self.hparams.lookahead, device=device)]
         return [EMAWeightAveraging(device, decay=self.hparams.ema_decay)] if self.hparams.ema_decay else []
-
-    def on_train_epoch_start(self) -> None:
-        """Seed PyTorch for the epoch, so that a resumed run draws the same numbers as an uninterrupted one."""
-        torch.manual_seed(get_epoch_seed(self.current_epoch, self.global_rank, self.trainer.world_size))

@@ -4,17 +4,27 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import lightning as L
+import torch
 
+from classifier.callbacks.loop_state import find_position
 from classifier.class_paths import get_class_path
 from classifier.hparams import CheckedHyperparameters
 from classifier.models.checks import check_weights
 from classifier.models.optimization import override_optimizer_state
+from classifier.models.within_epoch import collect_state, restore_state
+from classifier.seeding import get_epoch_seed
 
 FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
 
 
 class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
-    """A LightningModule whose checkpoints contain only plain values, tensors and the import paths of its classes."""
+    """A LightningModule whose checkpoints contain only plain values, tensors and the import paths of its classes.
+
+    A checkpoint that is written within an epoch also contains the state of that epoch, so that training continues from
+    it exactly.
+    """
+
+    unfinished_epoch: list[dict[str, Any]] | None = None  # state of the current epoch in every process
 
     @property
     def hparams_initial(self) -> dict[str, Any]:  # type: ignore[override]
@@ -42,16 +52,32 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         checkpoint["classes"] = {key: get_class_path(type(part)) for key, part in parts.items()}
         checkpoint["format_version"] = FORMAT_VERSION
         checkpoint["dark_background"] = getattr(data, "dark_background", False)
+        if "optimizer_states" in checkpoint and find_position(checkpoint).batches:
+            checkpoint["unfinished_epoch"] = self.unfinished_epoch or collect_state(self)
+
+    def keep_unfinished_epoch(self) -> None:
+        """Keep the state of an epoch that ends early, before its metrics are computed. Every process calls this."""
+        self.unfinished_epoch = collect_state(self)
 
     @abstractmethod
     def group_parameters(self) -> list[dict[str, Any]]:
         """Return the parameter groups of the optimizer."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check the weights of a checkpoint, and replace hyperparameters in its optimizer state by the current ones.
+        """Check the weights of a checkpoint, and prepare it for continuing exactly where it was written.
+
+        Hyperparameters in its optimizer state are replaced by the current ones.
 
         Raises:
             UserError: The names or shapes of the weights differ from those of this network.
         """
         check_weights(self, checkpoint["state_dict"])
         override_optimizer_state(checkpoint, self.hparams, self.group_parameters())
+        self.unfinished_epoch = checkpoint.get("unfinished_epoch")
+
+    def on_train_epoch_start(self) -> None:
+        """Seed PyTorch for the epoch, so that a resumed run draws the same numbers as an uninterrupted one."""
+        torch.manual_seed(get_epoch_seed(self.current_epoch, self.global_rank, self.trainer.world_size))
+        states, self.unfinished_epoch = self.unfinished_epoch, None
+        if states:
+            restore_state(self, states)

@@ -1,6 +1,7 @@
 """Loss, accuracy, confusion matrix and per-image results of one pass over a dataset."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -143,9 +144,26 @@ class ClassificationMetrics(nn.Module):
         return {column: values[order] for column, values in table.items()}
 
     def synchronize(self) -> None:
-        """Update the metrics with the queued batches, and wait until the device has finished."""
-        self.flush()
+        """Wait until the device has finished all batches added so far."""
         self.loss_sum.sum_value.item()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state of this process: the sums, and the queued batches, as tensors on the CPU."""
+        return {
+            "loss_sum": self.loss_sum.sum_value.cpu().clone(),
+            "confusion_matrix": self.confusion_matrix.confmat.cpu().clone(),
+            "pending": [(logits.cpu().clone(), labels.cpu().clone()) for logits, labels in self.pending],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore the state that `get_state` returned. Only metrics without `keep_images` can be restored."""
+        self.reset()
+        device = self.loss_sum.sum_value.device
+        self.loss_sum.update(state["loss_sum"].to(device))
+        no_labels = torch.empty(0, dtype=torch.long, device=device)
+        self.confusion_matrix.update(no_labels, no_labels)  # torchmetrics warns if a metric was never updated
+        self.confusion_matrix.confmat += state["confusion_matrix"].to(device)
+        self.pending = [(logits.to(device), labels.to(device)) for logits, labels in state["pending"]]
 
     def reset(self, indices: Sequence[int] | None = None) -> None:
         """Reset all metrics.

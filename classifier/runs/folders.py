@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from classifier.errors import UserError
+from classifier.files import remove_unfinished
 
 LOGS = "lightning_logs"
 
@@ -40,7 +41,7 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
     """Hold an exclusive lock on a run's folder while the context is open.
 
     If two processes wrote to the same run, they would corrupt its checkpoints. The lock is released when the process
-    exits, even after a crash.
+    exits, even after a crash. What a killed process left unfinished in the folder is removed.
 
     Args:
         run_dir: Folder of the run; it must exist.
@@ -54,6 +55,8 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
     except Timeout as error:
         raise UserError(f"another process is writing to {run_dir}: stop it, or wait for it") from error
     try:
+        for folder in (run_dir, run_dir / "checkpoints"):
+            remove_unfinished(folder)
         yield
     finally:
         lock.release()

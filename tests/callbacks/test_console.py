@@ -49,5 +49,11 @@ def test_number_of_images_is_printed_if_only_a_part_of_the_split_is_scored(train
 
 
 def test_run_without_a_number_of_epochs_prints_the_number_of_the_epoch_alone(train, capsys):
-    train(-1, max_steps=24, callbacks=[ConsoleReporter()])
+    train(-1, max_steps=46, callbacks=[ConsoleReporter()])
     assert [line.split("  ")[0] for line in list_epoch_lines(capsys.readouterr().out)] == ["epoch 1", "epoch 2"]
+
+
+def test_line_of_an_epoch_that_ends_early_has_its_number_of_batches(train, capsys):
+    train(2, max_steps=24, callbacks=[ConsoleReporter()])
+    lines = [line.split("  ")[0] for line in list_epoch_lines(capsys.readouterr().out)]
+    assert lines == ["epoch 1/2", "epoch 2/2 (1 of 23 batches)"]

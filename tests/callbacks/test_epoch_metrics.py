@@ -7,7 +7,7 @@ from helpers.runs import read_events
 from lightning.pytorch.callbacks import Callback
 
 from classifier import MLP, Digits, EpochMetrics
-from classifier.callbacks.epoch_metrics import get_epoch_values
+from classifier.callbacks.epoch_metrics import get_epoch_metrics
 from classifier.errors import UserError
 
 TAGS = {"loss/train", "loss/test", "accuracy/train", "accuracy/test", "lr", "speed/images_per_second"}
@@ -22,7 +22,7 @@ class MetricsSpy(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.logged.append({tag: value.item() for tag, value in trainer.callback_metrics.items()})
-        self.values.append(dict(get_epoch_values(trainer)))
+        self.values.append(dict(get_epoch_metrics(trainer).values))
 
 
 def test_every_scalar_is_logged_once_per_epoch_at_the_number_of_epochs_done(train):

@@ -1,5 +1,6 @@
 """`results.json`: every epoch of a run."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from helpers.runs import read_events
 
 from classifier import Digits, ResultsRecorder
+from classifier.errors import UserError
+from classifier.files import atomic_write
 
 TAGS = {"loss/train", "loss/test", "accuracy/train", "accuracy/test", "lr", "speed/images_per_second"}
 
@@ -93,11 +96,29 @@ def test_second_fit_of_a_recorder_starts_with_an_empty_record(train):
     assert [epoch["epoch"] for epoch in recorder.epochs] == [1, 2]
 
 
-def test_results_that_cannot_be_written_do_not_end_the_run(train, monkeypatch):
+def test_results_that_cannot_be_written_are_reported_after_the_last_checkpoint(train, monkeypatch):
     def refuse(_path):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("classifier.callbacks.recorder.atomic_write", refuse)
-    with pytest.warns(UserWarning, match=r"results\.json cannot be written: No space left on device"):
-        trainer = train(2)
-    assert trainer.current_epoch == 2
+    recorder = ResultsRecorder()
+    with pytest.raises(UserError, match=r"results\.json cannot be written: No space left on device"):
+        train(2, callbacks=[recorder])
+    assert [epoch["epoch"] for epoch in recorder.epochs] == [1, 2]
+
+
+def test_results_that_could_not_be_written_for_a_moment_are_written_later(train, monkeypatch):
+    attempts = []
+
+    @contextlib.contextmanager
+    def refuse_twice(path):
+        attempts.append(path)
+        if len(attempts) <= 2:
+            raise OSError(28, "No space left on device")
+        with atomic_write(path) as unfinished:
+            yield unfinished
+
+    monkeypatch.setattr("classifier.callbacks.recorder.atomic_write", refuse_twice)
+    trainer = train(2)
+    results = json.loads(Path(trainer.log_dir, "results.json").read_text())
+    assert [epoch["epoch"] for epoch in results["epochs"]] == [1, 2]

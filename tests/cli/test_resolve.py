@@ -6,6 +6,7 @@ import pytest
 import yaml
 from helpers.runs import FIT_DIGITS
 
+from classifier.callbacks.loop_state import START
 from classifier.cli.main import main
 from classifier.cli.resolve import RECIPES, find_config, resolve_argv
 from classifier.errors import SettingError
@@ -50,7 +51,7 @@ def test_name_of_a_recipe_becomes_its_path_behind_the_default_network_and_data(a
         ["--config", path, "--model.lr=0.3"],
         [f"--config={path}", "--model.lr=0.3"],
     )
-    assert (resolved.ckpt_path, resolved.resumed_run, resolved.resumed_epochs) == (None, None, 0)
+    assert (resolved.ckpt_path, resolved.resumed_run, resolved.position) == (None, None, START)
 
 
 def test_settings_of_a_checkpoint_precede_the_options_and_name_the_run_that_continues(run):
@@ -64,9 +65,9 @@ def test_settings_of_a_checkpoint_precede_the_options_and_name_the_run_that_cont
     assert data["class_path"] == "classifier.Digits"
     assert resolved.argv[3:] == ["--ckpt_path", "last", "--model.lr=0.3"]
     assert resolved.ckpt_path == run_dir / "checkpoints" / "last.ckpt"
-    assert (resolved.resumed_run, resolved.resumed_epochs) == (run_dir, 2)
+    assert (resolved.resumed_run, resolved.position.epochs) == (run_dir, 2)
     scored = resolve_argv("test", [])
-    assert (scored.ckpt_path, scored.resumed_run, scored.resumed_epochs) == (resolved.ckpt_path, None, 0)
+    assert (scored.ckpt_path, scored.resumed_run, scored.position) == (resolved.ckpt_path, None, START)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from classifier import CIFAR10, CNN, MLP, ConsoleReporter, Digits, FashionMNIST, ResultsRecorder
-from classifier.callbacks.epoch_metrics import get_epoch_values
+from classifier.callbacks.epoch_metrics import get_epoch_metrics
 
 CASES = {"MLP": (MLP, FashionMNIST, "fashion_root"), "CNN": (CNN, CIFAR10, "cifar_root")}
 
@@ -148,7 +148,7 @@ def test_the_trainer_determines_the_precision_of_weights_and_logits(make_trainer
     trainer.test(model, Digits(), verbose=False)
     assert seen == {logits}
     assert model.network[1].weight.dtype == weights
-    assert math.isfinite(get_epoch_values(trainer)["loss/test"])
+    assert math.isfinite(get_epoch_metrics(trainer).values["loss/test"])
 
 
 @pytest.mark.parametrize(

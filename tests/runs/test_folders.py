@@ -93,3 +93,12 @@ def test_checkpoint_is_found_by_last_and_best_and_by_the_folder_of_its_run(tmp_p
 def test_checkpoint_that_does_not_exist_is_a_user_error(tmp_path, name):
     with pytest.raises(UserError, match=f"--ckpt_path {name}: there is no "):
         find_checkpoint(name, tmp_path)
+
+
+def test_lock_removes_what_a_killed_process_left_in_the_run_and_its_checkpoints(tmp_path):
+    left = [tmp_path / ".unfinished-a1b2c3d4", tmp_path / "checkpoints" / ".unfinished-b1b2c3d4"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "last.ckpt").write_bytes(b"half")
+    with lock_run_dir(tmp_path):
+        assert not any(folder.exists() for folder in left)

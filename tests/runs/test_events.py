@@ -1,0 +1,54 @@
+"""Points that a run logged after the checkpoint from which it is resumed."""
+
+from pathlib import Path
+
+from helpers.runs import read_events
+from torch.utils.tensorboard import SummaryWriter
+
+from classifier.callbacks.loop_state import Position
+from classifier.runs.events import remove_later_points
+
+
+def write_points(folder: Path) -> None:
+    """Write points of three epochs of 10 steps, evaluations every 5 steps, and a value of every step."""
+    with SummaryWriter(str(folder)) as writer:
+        for step in range(30):
+            writer.add_scalar("mine", step / 10, step)
+            if step % 5 == 4:
+                writer.add_scalar("loss/val_by_step", step + 1, step + 1)
+            if step % 10 == 9:
+                writer.add_scalar("loss/test", 1.0, (step + 1) // 10)
+
+
+def list_steps(folder: Path) -> dict[str, list[int]]:
+    """Return the positions on the x axis of all points, by tag."""
+    events = read_events(folder)
+    return {tag: [point.step for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_points_after_the_position_of_the_checkpoint_are_removed(tmp_path):
+    write_points(tmp_path)
+    remove_later_points(tmp_path, Position(1, 5, evaluation_pending=False), steps=15)
+    assert list_steps(tmp_path) == {"mine": list(range(15)), "loss/val_by_step": [5, 10, 15], "loss/test": [1]}
+
+
+def test_evaluation_that_is_still_due_at_the_checkpoint_is_removed(tmp_path):
+    write_points(tmp_path)
+    remove_later_points(tmp_path, Position(1, 5, evaluation_pending=True), steps=15)
+    assert list_steps(tmp_path)["loss/val_by_step"] == [5, 10]
+
+
+def test_files_without_later_points_are_not_written(tmp_path):
+    write_points(tmp_path)
+    (path,) = tmp_path.iterdir()
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    remove_later_points(tmp_path, Position(3, 0, evaluation_pending=False), steps=30)
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_points_before_an_incomplete_record_at_the_end_of_a_file_are_kept(tmp_path):
+    write_points(tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-7])
+    remove_later_points(tmp_path, Position(1, 0, evaluation_pending=False), steps=10)
+    assert list_steps(tmp_path) == {"mine": list(range(10)), "loss/val_by_step": [5, 10], "loss/test": [1]}
