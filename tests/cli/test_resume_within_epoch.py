@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.runs import FIT_DIGITS, load_last, read_events, read_results
+from PIL import Image
 
 from classifier.callbacks.loop_state import find_position
 
@@ -138,3 +140,20 @@ def test_checkpoint_within_an_epoch_needs_the_same_number_of_processes(run, fail
     torch.save(checkpoint, last)
     _, message = fail("fit", "--ckpt_path=last", "--trainer.max_steps=40")
     assert "written within an epoch by 2 processes" in message
+
+
+def test_run_that_reads_files_in_worker_processes_resumes_with_the_images_of_its_epoch(run, monkeypatch):
+    monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", 1)
+    pixels = np.random.default_rng(0).integers(0, 255, (44, 8, 8, 3), dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        path = Path("images", "train" if i < 40 else "test", "ab"[i % 2], f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    network = ("--model=MLP", "--model.hidden_sizes=[8]", "--model.lr=0.1", "--pictures=false")
+    files = ("--data=ImageFolder", "--data.root=images", "--data.image_size=8", "--data.cache=0", "--data.batch_size=8")
+    run("fit", *network, *files, "--trainer.max_epochs=3")
+    for version, stop in ((1, "--trainer.max_epochs=1"), (2, "--trainer.max_steps=8")):
+        run("fit", *network, *files, stop)
+        last = f"--ckpt_path=lightning_logs/version_{version}"
+        run("fit", last, "--trainer.max_epochs=3", "--trainer.max_steps=-1")
+        assert_same_records(f"version_{version}", "version_0")
