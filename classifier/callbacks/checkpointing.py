@@ -55,6 +55,11 @@ class EpochCheckpoint(ModelCheckpoint):
         elif self.evaluated_step == trainer.global_step:
             super().on_validation_end(trainer, pl_module)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state, including the last value of the metric, which Lightning leaves out."""
+        super().load_state_dict(state_dict)
+        self.current_score = state_dict.get("current_score")
+
     @property
     def state_key(self) -> str:
         """Key of the callback's state. Lightning reads it 7 times per step; its default key formats all arguments."""
