@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
 
 from classifier.cli import PROG
+from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
 from classifier.errors import require
 
@@ -34,7 +34,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )
-    parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file with options.")
+    parser.add_argument("-c", "--config", action=ConfigFile, help="A YAML file with options.")
     parameters = inspect.signature(function).parameters
     if "paths" in parameters:
         parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")

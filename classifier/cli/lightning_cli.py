@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -18,7 +17,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import classifier
 from classifier.cli import PROG, trainer_setup
+from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seeds
+from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP, set_threads
 from classifier.cli.lightning_parser import LightningParser
 from classifier.cli.profiling import NoProfiler, record_only_while_profiling
@@ -120,7 +121,7 @@ class ClassifierCLI(LightningCLI):
         """Return a parser with `--config`."""
         parser = self.parser_class(dump_header=[f"lightning.pytorch=={L.__version__}"], **kwargs)
         recipes = f"A packaged recipe ({', '.join(RECIPES)}) or a YAML file."
-        parser.add_argument("-c", "--config", action=ActionConfigFile, help=recipes)
+        parser.add_argument("-c", "--config", action=ConfigFile, help=recipes)
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -161,6 +162,7 @@ class ClassifierCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Check the configuration, and set the number of threads."""
+        check_types(self.config)
         check_config(self.config, self.resolved)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)

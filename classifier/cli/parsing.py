@@ -10,8 +10,10 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 from classifier.class_paths import list_subclasses
 from classifier.errors import SettingError
 
-# Packages whose classes a file may name. Others need --allow_import.
-ALLOWED_PACKAGES = ("classifier", "lightning", "torch")
+# Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
+# functions that run what they are given.
+PARTS = ("callbacks", "loggers", "profilers", "strategies", "plugins")
+ALLOWED_PACKAGES = ("classifier", *(f"lightning.pytorch.{name}" for name in PARTS), "lightning.fabric.plugins")
 
 # Lines of jsonargparse's message that walk through the types it tried.
 NOISE = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
@@ -55,7 +57,11 @@ def allow_imports(packages: list[str]) -> None:
     Raises:
         SettingError: A name is not a valid import path.
     """
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_PACKAGES))
+    set_parsing_settings(
+        import_path_denylist=["*"],
+        import_path_allowlist=list(ALLOWED_PACKAGES),
+        config_read_mode_fsspec_enabled=False,  # no settings from the network
+    )
     try:
         set_parsing_settings(import_path_allowlist=packages)
     except ValueError as error:

@@ -12,8 +12,9 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.loop_state import START, Position, find_position
+from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.parsing import allow_imports
-from classifier.errors import SettingError, UserError, one_line, require
+from classifier.errors import SettingError, UserError, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
@@ -49,13 +50,11 @@ def find_config(name: str) -> str:
     Raises:
         SettingError: There is neither a file nor a recipe of that name, or the file is not YAML.
     """
-    path = Path(name) if Path(name).is_file() else RECIPES.get(name)
-    if path is None:
-        raise SettingError(f"--config {name}: no such file, and the recipes are {', '.join(RECIPES)}")
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError(f"--config {name} is not YAML: {one_line(error)}") from error
+    if RECIPES.get(name) and not Path(name).is_file():
+        return str(RECIPES[name])
+    path = Path(name)
+    require(path.exists(), f"--config {name}: no such file, and the recipes are {', '.join(RECIPES)}")
+    settings = read_settings(path)
     data = settings.get("data") if isinstance(settings, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("init_args"), dict):
         return str(path)
