@@ -38,13 +38,18 @@ class _Collection:
 
     def add_scalar(self, event: yaml.ScalarEvent) -> None:
         """Check and count a text, a number or another single value."""
-        line = event.start_mark.line + 1
+        line = get_line(event)
         require(len(event.value) <= MAX_CHARACTERS, f"line {line} has a value of over {MAX_CHARACTERS:,} characters")
         require("\0" not in event.value, f"line {line} contains a null character")
         if self.keys is not None and self.items % 2 == 0:
             require(event.value not in self.keys, f"line {line} repeats the key {event.value}")
             self.keys.add(event.value)
         self.add(1)
+
+
+def get_line(event: yaml.Event) -> int:
+    """Return the line, from 1, in which an element of YAML text starts."""
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 def check_text(text: str) -> None:
@@ -78,7 +83,7 @@ def _add_node(event: yaml.NodeEvent, stack: list[_Collection], anchors: dict[str
         stack: The lists and tables that it is in.
         anchors: Number of nodes that an alias of each anchor stands for.
     """
-    line = event.start_mark.line + 1
+    line = get_line(event)
     tag = getattr(event, "tag", None)
     if tag not in (None, "!") and tag not in PLAIN_TAGS:
         raise yaml.YAMLError(f"line {line} has the tag {tag}, which is not that of a plain value")

@@ -179,7 +179,8 @@ def is_callable(annotation: Any) -> bool:
 
 def find_imported(path: str) -> Any:
     """Return the object with an import path if the parser has imported it; nothing is imported here."""
-    module, attributes = path, []
+    module = path
+    attributes: list[str] = []
     while module and module not in sys.modules:
         module, _, name = module.rpartition(".")
         attributes.insert(0, name)

@@ -3,20 +3,25 @@
 import difflib
 import inspect
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from classifier.class_paths import list_subclasses
-from classifier.errors import SettingError
+from classifier.errors import SettingError, one_line
 
 # Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
 # functions that run what they are given.
 PARTS = ("callbacks", "loggers", "profilers", "strategies", "plugins")
 ALLOWED_PACKAGES = ("classifier", *(f"lightning.pytorch.{name}" for name in PARTS), "lightning.fabric.plugins")
 
+MAX_MESSAGE = 500  # characters
+
 # Lines of jsonargparse's message that walk through the types it tried.
-NOISE = ("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value")
+NOISE = (
+    *("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value"),
+    *("Subclass types expect", "a class path (str)", "a dict with", "Not a valid subclass of"),
+)
 
 
 def shorten_message(message: str) -> str:
@@ -27,6 +32,10 @@ def shorten_message(message: str) -> str:
     reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or lines[-1:]
     if denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
         reasons = [f"{denied[1]} is not part of classifier; if you trust it, add --allow_import {denied[2]}"]
+    elif reason := re.search(r"\S+ is not part of classifier; if you trust it, add --allow_import \w+", message):
+        reasons = [reason[0]]  # of a class within a class
+    elif others := drop_other_bases(reasons):
+        reasons = others
     elif keys and re.search("dot import path|abstract|not a subclass|Import path", message):
         if choices := list_choices(keys[0]):
             reasons = [f"{value[1] if value else 'the value'} is none of {', '.join(choices)}"]
@@ -34,7 +43,25 @@ def shorten_message(message: str) -> str:
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
     text = re.sub(r"(?<=required: )\w+$", lambda name: "PATH" if name[0] == "paths" else f"--{name[0]}", text)
-    return f"--{'.'.join(keys)}: {text}" if keys else text
+    text = f"--{'.'.join(keys)}: {text}" if keys else text
+    # The message may contain a whole value of a file, with characters that control a terminal.
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} ..."
+
+
+def drop_other_bases(reasons: list[str]) -> list[str]:
+    """Return the reasons against a class without those about the bases that it does not have, if there are such.
+
+    A class that is no subclass of one of the types in a union can be one of another. If there is no other reason, the
+    class is of the wrong kind, and one reason is returned that names all bases.
+    """
+    pattern = re.compile(r"path(?: (\S+))? does not correspond to a subclass of (\w+)")
+    bases = [match for reason in reasons if (match := pattern.search(reason))]
+    others = [reason for reason in reasons if not re.search("does not correspond|^Expected a", reason)]
+    if bases and not others:
+        names = dict.fromkeys(base[2] for base in bases)
+        return [f"{bases[0][1] or 'the class'} is not a subclass of {' or '.join(names)}"]
+    return others if bases else []
 
 
 def list_choices(key: str) -> list[str]:
@@ -70,6 +97,13 @@ def allow_imports(packages: list[str]) -> None:
 
 class OneLineErrorParser(ArgumentParser):
     """A parser that raises a SettingError with a one-line message for every error in a command line."""
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
+        """Return the parsed configuration; a nested file that cannot be read is an error of its user, too."""
+        try:
+            return super().parse_args(*args, **kwargs)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a SettingError with the reason and, for an unknown option, the most similar option."""

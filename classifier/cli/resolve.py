@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class ResolvedArgv:
         resumed_run: Folder of the run to resume, or None.
         position: Position in training from which the run is resumed.
         resumed_steps: Number of optimizer steps that the resumed run has completed.
+        stored: Settings in the checkpoint, by "model" and "data".
     """
 
     argv: list[str]
@@ -40,6 +41,7 @@ class ResolvedArgv:
     resumed_run: Path | None = None
     position: Position = START
     resumed_steps: int = 0
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def find_config(name: str) -> str:
@@ -151,8 +153,9 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
     if command != "fit" or run.resolve().parent.name != LOGS:
-        return ResolvedArgv(argv, path)
+        return ResolvedArgv(argv, path, stored=settings)
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
         pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
-    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), checkpoint["global_step"])
+    position, steps = find_position(checkpoint), checkpoint["global_step"]
+    return ResolvedArgv([*config, *argv], path, run, position, steps, settings)

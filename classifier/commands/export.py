@@ -16,8 +16,9 @@ from classifier.errors import UserError, first_line, require
 from classifier.files import atomic_write
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
-from classifier.runs.checkpoints import load_checkpoint, load_data, load_model
+from classifier.runs.checkpoints import get_settings, load_checkpoint, load_data, load_model
 from classifier.runs.folders import find_checkpoint
+from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
 NUM_IMAGES = 1000  # that an exported file is checked on
 REQUIRED_PACKAGES = {".pth": (), ".pt2": (), ".onnx": ("onnx", "onnxscript", "onnxruntime")}
@@ -44,6 +45,8 @@ def export(
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
     checkpoint = load_checkpoint(path)
+    for outside in list_outside_paths(get_settings(checkpoint)):
+        print(describe_outside_path(*outside), flush=True)
     images, kind = read_test_images(checkpoint, allow_import)
     difference = export_classifier(load_model(checkpoint, allow_import), output, images)
     print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")

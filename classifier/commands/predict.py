@@ -18,8 +18,9 @@ from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, one_line, require
-from classifier.runs.checkpoints import load_checkpoint, load_model
+from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
+from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
 Invert = Literal["auto", "yes", "no"]
 
@@ -53,6 +54,8 @@ def predict(
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
     checkpoint = load_checkpoint(path)
+    for outside in list_outside_paths({"model": get_settings(checkpoint)["model"]}):
+        print(describe_outside_path(*outside), flush=True)
     model = load_model(checkpoint, allow_import).eval()
     try:
         model.to(L.Fabric(accelerator=accelerator, devices=1).device)
