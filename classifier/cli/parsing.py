@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import itertools
 import re
 from typing import Any, NoReturn
 
@@ -20,13 +21,17 @@ MAX_MESSAGE = 500  # characters
 # Lines of jsonargparse's message that walk through the types it tried.
 NOISE = (
     *("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value"),
-    *("Subclass types expect", "a class path (str)", "a dict with", "Not a valid subclass of"),
+    *("Subclass types expect", "a class path (str)", "a dict with", "Not a valid subclass of", "Unable to load config"),
 )
 
 
 def shorten_message(message: str) -> str:
     """Return an error message of jsonargparse as one line, without the list of types that it tried."""
     keys = re.findall(r'Parser key "([\w.]+)"', message)
+    # In a file of its own, a key is repeated with its parent's name.
+    keys = [
+        key for key, child in itertools.zip_longest(keys, keys[1:], fillvalue="") if not child.startswith(f"{key}.")
+    ]
     value = re.search(r"Given value: (?:NestedArg\(.*val=)?'?([^\n')]*)", message)
     lines = [line.strip(" -") for line in message.splitlines()]
     reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or lines[-1:]
@@ -102,7 +107,7 @@ class OneLineErrorParser(ArgumentParser):
         """Return the parsed configuration; a nested file that cannot be read is an error of its user, too."""
         try:
             return super().parse_args(*args, **kwargs)
-        except (UnicodeDecodeError, RecursionError) as error:
+        except (UnicodeDecodeError, RecursionError, AttributeError) as error:  # the last of a list in place of a table
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
