@@ -1,13 +1,18 @@
-"""Atomic file writes."""
+"""Atomic file writes, and zip files whose records are checked when they are read."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+from classifier.errors import UserError, first_line
 
 PREFIX = ".unfinished-"
 TEMPORARY_NAME = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")
@@ -49,3 +54,35 @@ def remove_unfinished(folder: Path, seconds: float = 0) -> None:
             is_ours = TEMPORARY_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
             if is_ours and entry.stat().st_mtime < newest:
                 shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def read_zip(source: str | os.PathLike | IO[bytes]) -> io.BytesIO:
+    """Return a copy in memory of a zip file that PyTorch has written, after a check of the CRC of every record.
+
+    PyTorch writes the CRCs but does not check them, and does not read a file exactly as `zipfile` does: a file can be
+    built in which the two find different records. The copy is therefore written from the records that were checked.
+
+    Args:
+        source: Path of the file, or the file opened for reading.
+
+    Raises:
+        UserError: The file is not a zip file, or is damaged. The message does not name the file.
+    """
+    copy = io.BytesIO()
+    try:
+        with zipfile.ZipFile(source) as archive, zipfile.ZipFile(copy, "w") as checked:
+            records = archive.infolist()
+            # PyTorch compresses nothing and ignores case. Records that share bytes could fill any amount of memory.
+            stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+            distinct = len({record.filename.lower() for record in records}) == len(records)
+            size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
+            if not stored or not distinct or sum(record.file_size for record in records) > size:
+                raise zipfile.BadZipFile("it has compressed, repeated or overlapping records")
+            for record in records:
+                checked.writestr(record.filename, archive.read(record))
+    except OSError:
+        raise
+    except Exception as error:  # zipfile raises many types of errors for damaged files, for example struct.error
+        raise UserError(first_line(error)) from error
+    copy.seek(0)
+    return copy

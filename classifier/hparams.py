@@ -1,6 +1,7 @@
 """Hyperparameters: plain values, limits, and constructor signatures that include the base class's arguments."""
 
 import inspect
+import math
 import os
 import typing
 from collections.abc import Callable
@@ -16,9 +17,15 @@ FRACTION: Limit = ("from 0 to below 1", lambda value: 0 <= value < 1)
 UNIT_INTERVAL: Limit = ("from 0 to 1", lambda value: 0 <= value <= 1)
 ALL_POSITIVE: Limit = ("above 0", lambda values: all(value > 0 for value in values))
 IMAGE_SHAPE: Limit = (
-    "(channels, height, width), each above 0",
-    lambda shape: len(shape) == 3 and all(size > 0 for size in shape),
+    "(channels, height, width), each above 0, with a product of at most 10^8",
+    lambda shape: len(shape) == 3 and all(size > 0 for size in shape) and math.prod(shape) <= 10**8,
 )
+# Of hyperparameters that a network takes from its data; None until then. 1e-30 is above 0 also in float32.
+LIMITS_FROM_DATA: dict[str, Limit] = {
+    "mean": ("finite", lambda values: values is None or all(map(math.isfinite, values))),
+    "std": ("above 0", lambda values: values is None or all(1e-30 < value < math.inf for value in values)),
+    "class_names": ("strings", lambda names: names is None or all(isinstance(name, str) for name in names)),
+}
 
 
 def to_builtin_types(value: Any) -> Any:

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from classifier.checkpoint_format import read_checkpoint
 from classifier.errors import UserError
 from classifier.files import atomic_write
 
@@ -67,7 +68,7 @@ class EpochCheckpoint(ModelCheckpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints atomically.
+    """Writes checkpoints atomically, and reads only those that are undamaged.
 
     Lightning writes a checkpoint to the system's temporary folder, and then moves it. If the two folders are on
     different file systems, the move is a copy, and a crash during the copy leaves a truncated checkpoint.
@@ -93,3 +94,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.write(content.getbuffer())
         except OSError as error:
             raise UserError(f"cannot save {path}: {error.strerror}; the previous checkpoint is still there") from error
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return the content of a checkpoint file, with all tensors on the CPU.
+
+        Args:
+            path: The file.
+            map_location: Not used; Lightning moves what it loads to the device of the network.
+            weights_only: Not used; no code in the file is run.
+
+        Raises:
+            UserError: The file is damaged, or is not a checkpoint of classifier.
+        """
+        return read_checkpoint(path)

@@ -16,7 +16,7 @@ from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.parsing import allow_imports
 from classifier.errors import SettingError, UserError, require
 from classifier.models.checks import ARGS_FROM_DATA
-from classifier.runs.checkpoints import get_settings, import_class, load_checkpoint, update_names
+from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
 
 RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
@@ -148,6 +148,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     rank_zero_only(print)(f"checkpoint: {path}", flush=True)
     for class_path in checkpoint["classes"].values():
         import_class(class_path, allowed)
+    check_settings(checkpoint, allowed)
     settings = get_settings(checkpoint)
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from classifier.errors import UserError, first_line, require
-from classifier.files import atomic_write
+from classifier.files import atomic_write, read_zip
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
 from classifier.runs.checkpoints import get_settings, load_checkpoint, load_data, load_model
@@ -122,6 +122,8 @@ def read_test_images(checkpoint: dict[str, Any], allow_import: Sequence[str] = (
     """
     try:
         data = load_data(checkpoint, allow_import)
+        if tuple(data.image_shape) != tuple(checkpoint["hyper_parameters"]["image_shape"]):
+            raise UserError("the images have another shape")
         data.hparams.download = False
         data.prepare_data()
         data.setup("test")
@@ -169,14 +171,14 @@ def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Ten
     standalone = NormalisedNetwork(module, scale=255 if path.suffix == ".onnx" else None)
     if path.suffix == ".pth":
         torch.save(standalone.network.state_dict(), path)
-        standalone.network.load_state_dict(torch.load(path, weights_only=True))
+        standalone.network.load_state_dict(torch.load(read_zip(path), weights_only=True))
         return standalone
     example = (torch.zeros(2, *module.hparams.image_shape, dtype=torch.uint8),)
     class_names = json.dumps(module.hparams.class_names)
     if path.suffix == ".pt2":
         program = torch.export.export(standalone, example, dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}})
         torch.export.save(program, path, extra_files={"class_names": class_names})
-        return torch.export.load(path).module()
+        return torch.export.load(read_zip(path)).module()
     from onnxruntime import InferenceSession
 
     onnx_program: Any = torch.onnx.export(

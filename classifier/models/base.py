@@ -18,6 +18,7 @@ from classifier.errors import require
 from classifier.hparams import (
     FRACTION,
     IMAGE_SHAPE,
+    LIMITS_FROM_DATA,
     NOT_NEGATIVE,
     POSITIVE,
     UNIT_INTERVAL,
@@ -70,7 +71,7 @@ class ImageClassifier(CheckpointableModule, ABC):
     std: Tensor
     limits: ClassVar[dict[str, Limit]] = {
         "image_shape": IMAGE_SHAPE,
-        "num_classes": ("at least 2", lambda count: count >= 2),
+        "num_classes": ("from 2 to 10,000", lambda count: 2 <= count <= 10_000),
         "lr": POSITIVE,
         "momentum": FRACTION,
         "weight_decay": NOT_NEGATIVE,
@@ -80,6 +81,7 @@ class ImageClassifier(CheckpointableModule, ABC):
         "lr_end": UNIT_INTERVAL,
         "ema_decay": FRACTION,
         "lookahead": NOT_NEGATIVE,
+        **LIMITS_FROM_DATA,
     }
 
     def __init__(
@@ -108,6 +110,8 @@ class ImageClassifier(CheckpointableModule, ABC):
         self.check_hparams()
         require(momentum > 0 or not nesterov, "nesterov needs a momentum above 0")
         require(not (ema_decay and lookahead), "ema_decay and lookahead exclude each other")
+        names = self.hparams.class_names or range(num_classes)
+        require(len(names) == num_classes, f"class_names has {len(names)} names for {num_classes} classes")
         self.network = self.build_network()
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format
         self.network.to(memory_format=self.memory_format)
@@ -129,8 +133,8 @@ class ImageClassifier(CheckpointableModule, ABC):
             counts = "1 number" if channels == 1 else f"1 or {channels} numbers"
             require(len(value) in (1, channels), f"{name} needs {counts}, not {len(value)}")
             self.register_buffer(name, value.expand(channels).reshape(-1, 1, 1).clone(), persistent=False)
-        require(bool((self.std > 0).all()), f"std must be above 0, not {self.hparams.std}")
-        self.normalises = bool((self.mean != 0).any() or (self.std != 1).any())
+        # Not computed from the buffers, which have no values on the meta device.
+        self.normalises = any(self.hparams.mean or ()) or any(value != 1 for value in self.hparams.std or ())
 
     def setup(self, stage: str) -> None:
         """Check the Trainer's data module against this network, and take normalisation and class names from it."""

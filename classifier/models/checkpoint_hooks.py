@@ -1,20 +1,25 @@
 """Checkpoints from which a network can be rebuilt without further arguments."""
 
+import contextlib
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 
 from classifier.callbacks.loop_state import find_position
+from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
 from classifier.class_paths import get_class_path
+from classifier.files import read_zip
 from classifier.hparams import CheckedHyperparameters
-from classifier.models.checks import check_weights
-from classifier.models.optimization import override_optimizer_state
+from classifier.models.checks import check_stored_network, check_weights
+from classifier.models.optimization import SGD_ARGS, override_optimizer_state
+from classifier.models.trainer_state import check_optimizer_states, check_trainer_state
 from classifier.models.within_epoch import collect_state, restore_state
 from classifier.seeding import get_epoch_seed
 
-FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
+LIGHTNING_ARGS = ("hparams_file", "strict")  # of load_from_checkpoint; other arguments are hyperparameters
 
 
 class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
@@ -42,8 +47,19 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
             map_location: Device to load the weights to, as in `torch.load`.
             weights_only: Whether to load only tensors and plain values. False can run code that the file contains.
             **kwargs: Further arguments of Lightning's method, and hyperparameters that override the stored ones.
+
+        Raises:
+            UserError: The file is damaged, or does not contain a network of this class.
         """
-        return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=weights_only, **kwargs)
+        source = checkpoint_path
+        if hasattr(source, "read") or Path(source).is_file():  # otherwise a URL, which Lightning opens
+            source = read_zip(source)
+            if weights_only:
+                checkpoint = read_checkpoint(source)
+                hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
+                check_stored_network(cls, checkpoint["hyper_parameters"] | hparams, checkpoint["state_dict"])
+                source.seek(0)
+        return super().load_from_checkpoint(source, map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the import paths of the network and the data, the format version, and the data's `dark_background`."""
@@ -64,15 +80,21 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         """Return the parameter groups of the optimizer."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check the weights of a checkpoint, and prepare it for continuing exactly where it was written.
+        """Check a checkpoint, and prepare it for continuing exactly where it was written.
 
         Hyperparameters in its optimizer state are replaced by the current ones.
 
         Raises:
-            UserError: The names or shapes of the weights differ from those of this network.
+            UserError: Its weights, or the state of the optimizer or of the Trainer, do not fit this network.
         """
-        check_weights(self, checkpoint["state_dict"])
-        override_optimizer_state(checkpoint, self.hparams, self.group_parameters())
+        for key in ("state_dict", "current_model_state"):
+            if key in checkpoint:
+                check_weights(self, checkpoint[key])
+        param_groups = self.group_parameters()
+        check_optimizer_states(checkpoint, {name: self.hparams[name] for name in SGD_ARGS}, param_groups)
+        override_optimizer_state(checkpoint, self.hparams, param_groups)
+        with contextlib.suppress(RuntimeError):  # of Lightning, if the network is not used by a Trainer
+            check_trainer_state(checkpoint, self.trainer)
         self.unfinished_epoch = checkpoint.get("unfinished_epoch")
 
     def on_train_epoch_start(self) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from classifier.errors import SettingError, UserError
+from classifier.checkpoint_format import FLOATS
+from classifier.errors import SettingError, UserError, first_line
 from classifier.hparams import to_builtin_types
 
 ARGS_FROM_DATA = ("image_shape", "num_classes")  # a network must have the values of its data
@@ -36,15 +38,57 @@ def check_data(module: Any, data: Any) -> None:
 
 
 def check_weights(module: nn.Module, state_dict: dict[str, Tensor]) -> None:
-    """Check that a state_dict matches a module in the names and shapes of all tensors.
+    """Check that a state_dict matches a module in the names, shapes and kinds of all tensors.
+
+    Floating-point weights of any precision match each other, because `--trainer.precision` changes it.
 
     Raises:
-        UserError: A name or a shape differs. The message names the first difference.
+        UserError: A name, a shape or a kind differs. The message names the first difference.
     """
-    stored, own = ({name: tuple(value.shape) for name, value in d.items()} for d in (state_dict, module.state_dict()))
-    for name in sorted(stored | own):
-        if stored.get(name) != own.get(name):
-            raise UserError(
-                f"the checkpoint does not fit this {type(module).__name__}: {name} has the shape {stored.get(name)} "
-                f"in the checkpoint and {own.get(name)} in the network"
-            )
+    own = module.state_dict()
+    for name in sorted(state_dict | own):
+        shapes, kinds = zip(*(describe_tensor(weights.get(name)) for weights in (state_dict, own)), strict=True)
+        for what, (stored, expected) in (("the shape", shapes), ("the type", kinds)):
+            if stored != expected:
+                raise UserError(
+                    f"the checkpoint does not fit this {type(module).__name__}: {name} has {what} {stored} in the "
+                    f"checkpoint and {expected} in the network"
+                )
+
+
+def describe_tensor(tensor: Tensor | None) -> tuple[tuple[int, ...] | None, object]:
+    """Return the shape and the kind of a tensor: "float" in any precision, or its dtype; None twice for no tensor."""
+    if tensor is None:
+        return None, None
+    return tuple(tensor.shape), "float" if tensor.dtype in FLOATS else tensor.dtype
+
+
+def check_stored_network(model_class: type, hparams: dict[str, Any], state_dict: dict[str, Tensor]) -> None:
+    """Check that hyperparameters describe the network whose weights are stored with them, without allocating memory.
+
+    Otherwise, a checkpoint of a few bytes could describe a network that no memory can hold.
+
+    Args:
+        model_class: Class of the network, a subclass of ImageClassifier.
+        hparams: Arguments of its constructor.
+        state_dict: The stored weights.
+
+    Raises:
+        UserError: The class does not accept these arguments, or its weights have other shapes.
+    """
+    try:
+        with torch.device("meta"):
+            module = model_class(**hparams)
+    except NotImplementedError:  # a network of the user that computes with its weights in its constructor
+        return
+    except UserError as error:
+        raise type(error)(f"the settings in the checkpoint do not fit {model_class.__name__}: {error}") from error
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError, LookupError) as error:
+        raise UserError(
+            f"the settings in the checkpoint do not fit {model_class.__name__}: {first_line(error)}"
+        ) from error
+    check_weights(module, state_dict)
+    own = {id(tensor): tensor.nbytes for tensor in module.state_dict(keep_vars=True).values()}
+    stored = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state_dict.values()}
+    if sum(own.values()) > 4 * sum(stored.values()):  # a float16 of the file can be a float64 of the network
+        raise UserError("the weights in the checkpoint share memory, so that they are larger than the file")

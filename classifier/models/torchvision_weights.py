@@ -1,13 +1,16 @@
 """Read pretrained weights for torchvision's networks."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import torch
 import torchvision
 from torch import Tensor
 
+from classifier.checkpoint_format import ANY, WEIGHT, check_value
 from classifier.errors import UserError, first_line, require
+from classifier.files import read_zip
 
 
 def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, tuple[float, ...]]]:
@@ -26,7 +29,10 @@ def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, 
     """
     if Path(weights).is_file():
         try:
-            return dict(torch.load(weights, map_location="cpu", weights_only=True)), {}
+            content = read_zip(weights) if zipfile.is_zipfile(weights) else weights  # or PyTorch's older format
+            state = torch.load(content, map_location="cpu", weights_only=True)
+            check_value(state, {ANY: WEIGHT}, "its content")
+            return dict(state), {}
         except Exception as error:
             raise UserError(
                 f"weights {weights}: no state_dict can be read from this file ({first_line(error)})"

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from classifier.checkpoint_format import read_checkpoint
 from classifier.class_paths import PACKAGE, find_subclass, to_public_path
 from classifier.data.base import ImageDataModule
-from classifier.errors import SettingError, UserError, require
+from classifier.errors import SettingError, UserError, first_line
 from classifier.models.base import ImageClassifier
-from classifier.models.checkpoint_hooks import FORMAT_VERSION
-from classifier.models.checks import ARGS_FROM_DATA
+from classifier.models.checks import ARGS_FROM_DATA, check_stored_network
 
 BASES = {"model": ImageClassifier, "data": ImageDataModule}
 HPARAMS = {"model": "hyper_parameters", "data": "datamodule_hyper_parameters"}
@@ -28,19 +26,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: The file is missing or damaged, or is not a checkpoint of this package.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        version = checkpoint.get("format_version", 1)
-        checkpoint["classes"]["model"], checkpoint["epoch"] + 1
-        checkpoint.setdefault(HPARAMS["data"], {})
-        tables = [checkpoint[key] for key in ("classes", *HPARAMS.values(), "state_dict")]
-        valid = all(isinstance(table, dict) for table in tables)
-        require(valid and all(isinstance(name, str) for name in tables[0].values()), "its settings are not tables")
-        require(all(isinstance(value, torch.Tensor) for value in tables[-1].values()), "its weights are not tensors")
-        require(version <= FORMAT_VERSION, f"a newer version wrote it, in format {version}")
-    except Exception as error:
-        reason = next((line for line in str(error).splitlines() if " " in line), type(error).__name__)
-        raise UserError(f"{path} is not a checkpoint of classifier, or is damaged: {reason}") from error
+    checkpoint = read_checkpoint(path)
     checkpoint["classes"] = {key: to_public_path(name) for key, name in checkpoint["classes"].items()}
     checkpoint[HPARAMS["data"]] = update_names(checkpoint[HPARAMS["data"]])
     return checkpoint
@@ -107,11 +93,8 @@ def load_model(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> 
     Raises:
         UserError: The class may not be imported, or the hyperparameters or the weights do not match it.
     """
-    model_class = find_class(checkpoint, "model", allow_import)
-    try:
-        model = model_class(**checkpoint["hyper_parameters"])
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the settings in the checkpoint do not fit {model_class.__name__}: {error}") from error
+    check_settings(checkpoint, allow_import)
+    model = find_class(checkpoint, "model", allow_import)(**checkpoint["hyper_parameters"])
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     return model
@@ -125,6 +108,28 @@ def load_data(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> I
         allow_import: Packages, in addition to this one, that the data module's class may be imported from.
 
     Raises:
-        SettingError: The class may not be imported.
+        UserError: The class may not be imported, or the hyperparameters do not match it.
     """
-    return find_class(checkpoint, "data", allow_import)(**checkpoint[HPARAMS["data"]])
+    data_class = find_class(checkpoint, "data", allow_import)
+    try:
+        return data_class(**checkpoint[HPARAMS["data"]])
+    except UserError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"the settings in the checkpoint do not fit {data_class.__name__}: {first_line(error)}"
+        ) from error
+
+
+def check_settings(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> None:
+    """Check that the settings in a checkpoint describe a network with its weights. No memory is allocated for it.
+
+    Args:
+        checkpoint: Contents of the checkpoint.
+        allow_import: Packages, in addition to this one, that the network's class may be imported from.
+
+    Raises:
+        UserError: The class may not be imported, or the hyperparameters or the weights do not match it.
+    """
+    model_class = find_class(checkpoint, "model", allow_import)
+    check_stored_network(model_class, checkpoint["hyper_parameters"], checkpoint["state_dict"])

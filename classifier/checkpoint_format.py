@@ -1,0 +1,151 @@
+"""What a checkpoint contains, and the function that reads one and checks all of it."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import IO, Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from classifier.errors import UserError, first_line
+from classifier.files import read_zip
+
+FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
+MAX_VALUES, MAX_DEPTH = 5_000_000, 50  # of the tables and lists in a checkpoint; a table that occurs twice counts twice
+INT64 = range(-(2**63), 2**63)
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+# What a value must be, in words, and the test for it.
+Check = tuple[str, Callable[[Any], Any]]
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value consists of numbers, strings, None, lists, tuples, and dicts with strings as keys."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    if isinstance(value, str):
+        return "\0" not in value
+    return value is None or isinstance(value, float) or (isinstance(value, int) and value in INT64)
+
+
+def is_stored_tensor(value: Any) -> bool:
+    """Return whether a value is a dense tensor of numbers on the CPU, whose elements are all in the file."""
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.device.type == "cpu"
+        and value.layout is torch.strided
+        and not value.is_quantized
+        # A stride of 0 would let a few bytes describe a tensor of any size.
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    )
+
+
+def is_weight(value: Any) -> bool:
+    """Return whether a value is a tensor that a network can have: of floats, integers or bools."""
+    dtypes = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+    return is_stored_tensor(value) and value.dtype in dtypes
+
+
+TEXT: Check = ("a string", lambda value: isinstance(value, str))
+FLAG: Check = ("true or false", lambda value: isinstance(value, bool))
+COUNT: Check = ("a count", lambda value: type(value) is int and 0 <= value < 2**53)
+PLAIN: Check = ("a plain value", is_plain)
+WEIGHT: Check = ("a dense tensor of numbers", is_weight)
+VERSION: Check = (
+    "a version of Lightning from 2.0 on",
+    lambda value: isinstance(value, str) and re.fullmatch(r"[2-9](\.\d{1,9}){1,3}((a|b|rc|\.dev|\.post)\d{1,9})*", value),
+)
+TABLE: Check = ("a table", lambda value: isinstance(value, dict))
+ANY = "any key"
+REQUIRED = ("classes", "hyper_parameters", "state_dict", "epoch")
+# A dict describes a table with strings as keys: its own keys, and all other keys by `ANY`. A list of one description
+# describes a list. Keys that are not described may hold anything; Lightning and networks of users add their own.
+DESCRIPTION: dict[str, Any] = {
+    "classes": {ANY: TEXT},
+    "hyper_parameters": {ANY: PLAIN},
+    "datamodule_hyper_parameters": {ANY: PLAIN},
+    "state_dict": {ANY: WEIGHT},
+    "current_model_state": {ANY: WEIGHT},
+    "averaging_state": {ANY: WEIGHT},
+    "epoch": COUNT,
+    "global_step": COUNT,
+    "format_version": COUNT,
+    "dark_background": FLAG,
+    "pytorch-lightning_version": VERSION,
+    "optimizer_states": [{"state": TABLE, "param_groups": [TABLE]}],
+    "lr_schedulers": [TABLE],
+    "loops": {ANY: {ANY: TABLE}},
+    "callbacks": {"ResultsRecorder": {"epochs": [{"epoch": COUNT}]}, ANY: TABLE},
+}
+
+
+def read_checkpoint(source: str | os.PathLike | IO[bytes]) -> dict[str, Any]:
+    """Return the content of a checkpoint file. Only tensors and plain values are read, and no code is run.
+
+    Args:
+        source: Path of the file, or the file opened for reading.
+
+    Raises:
+        UserError: The file is damaged, or its content does not match `DESCRIPTION`.
+    """
+    try:
+        checkpoint = torch.load(read_zip(source), map_location="cpu", weights_only=True)
+        check_size(checkpoint)
+        check_value(checkpoint, DESCRIPTION, "the checkpoint")
+        if missing := [key for key in REQUIRED if key not in checkpoint]:
+            raise UserError(f"{missing[0]} is missing")
+        if "model" not in checkpoint["classes"]:
+            raise UserError("classes.model is missing")
+        if (version := checkpoint.get("format_version", 1)) > FORMAT_VERSION:
+            raise UserError(f"a newer version wrote it, in format {version}")
+    except OSError:
+        raise
+    except Exception as error:
+        reason = next((line for line in str(error).splitlines() if " " in line), first_line(error))
+        raise UserError(f"{source} is not a checkpoint of classifier, or is damaged: {reason}") from error
+    checkpoint.setdefault("datamodule_hyper_parameters", {})
+    checkpoint.setdefault("pytorch-lightning_version", L.__version__)
+    return checkpoint
+
+
+def check_size(value: Any) -> None:
+    """Check the number and the depth of all values in tables and lists, so that they can be processed in little time.
+
+    Raises:
+        UserError: There are more than `MAX_VALUES`, or they are nested deeper than `MAX_DEPTH`.
+    """
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH):
+        containers = [item for item in level if isinstance(item, (dict, list, tuple, set, frozenset))]
+        count += sum(map(len, containers))
+        if count > MAX_VALUES:
+            break
+        level = [item for table in containers for item in (table.values() if isinstance(table, dict) else table)]
+        if not level:
+            return
+    raise UserError(f"it has more than {MAX_VALUES:,} values, or tables nested more than {MAX_DEPTH} deep")
+
+
+def check_value(value: Any, description: Any, name: str) -> None:
+    """Check a value against a description, which is a part of `DESCRIPTION`.
+
+    Raises:
+        UserError: The value, or one in it, does not match. The message names it.
+    """
+    if isinstance(description, dict):
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise UserError(f"{name} is not a table with names as keys")
+        for key, item in value.items():
+            if (part := description.get(key, description.get(ANY))) is not None:
+                check_value(item, part, key if name == "the checkpoint" else f"{name}.{key}")
+    elif isinstance(description, list):
+        if not isinstance(value, list):
+            raise UserError(f"{name} is not a list")
+        for index, item in enumerate(value):
+            check_value(item, description[0], f"{name}[{index}]")
+    elif not description[1](value):
+        raise UserError(f"{name} is not {description[0]}")

@@ -1,0 +1,100 @@
+"""Check the parts of a checkpoint that Lightning reads, before Lightning does: loops, callbacks and the optimizer."""
+
+from typing import Any
+
+import lightning as L
+import torch
+
+from classifier.checkpoint_format import FLOATS, is_stored_tensor
+from classifier.errors import UserError
+
+LOOPS = {"fit": "fit_loop", "validate": "validate_loop", "test": "test_loop", "predict": "predict_loop"}
+
+
+def check_trainer_state(checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
+    """Check that a Trainer can restore its state from a checkpoint.
+
+    The Trainer's own state, before it is restored, is the description of what its loops and callbacks need.
+
+    Raises:
+        UserError: A part is missing, or has other keys or types.
+    """
+    command = str(trainer.state.fn.value) if trainer.state.fn else "fit"
+    if command == "fit":
+        for key in ("loops", "optimizer_states", "lr_schedulers"):
+            if not checkpoint.get(key) and not (key == "lr_schedulers" and key in checkpoint):
+                raise UserError(f"the checkpoint has no {key}: its training cannot be resumed")
+    name = LOOPS.get(command, "fit_loop")
+    if "loops" in checkpoint:
+        check_state(checkpoint["loops"].get(name), getattr(trainer, name).state_dict(), f"loops.{name}")
+    for callback in trainer.callbacks:
+        stored, own = checkpoint.get("callbacks", {}).get(callback.state_key), callback.state_dict()
+        if stored and own:
+            for key in own:
+                if key not in stored:
+                    raise UserError(f"the checkpoint's callbacks.{callback.state_key} has no {key}")
+
+
+def check_state(stored: Any, own: Any, name: str) -> None:
+    """Check that a stored state has the keys and types of the state that will be replaced by it.
+
+    Args:
+        stored: The stored state.
+        own: The current state: a number, or a dict of states; other types are not checked.
+        name: Name of the state in the checkpoint, for the error message.
+
+    Raises:
+        UserError: They differ. The message names the first difference.
+    """
+    if isinstance(own, dict):
+        if not isinstance(stored, dict) or stored.keys() != own.keys():
+            raise UserError(f"the checkpoint's {name} is not a table with the keys {', '.join(own)}")
+        for key, value in own.items():
+            check_state(stored[key], value, f"{name}.{key}")
+    elif isinstance(own, bool) and not isinstance(stored, bool):
+        raise UserError(f"the checkpoint's {name} is not true or false")
+    elif type(own) is int and not (type(stored) is int and 0 <= stored < 2**53):
+        raise UserError(f"the checkpoint's {name} is not a count")
+
+
+def check_optimizer_states(
+    checkpoint: dict[str, Any], settings: dict[str, Any], param_groups: list[dict[str, Any]]
+) -> None:
+    """Check that the optimizer states of a checkpoint match the parameters of a network.
+
+    Args:
+        checkpoint: Contents of the checkpoint.
+        settings: Arguments of SGD, by name.
+        param_groups: Parameter groups of the network, as an optimizer takes them.
+
+    Raises:
+        UserError: The number or the shape of the parameters differs, or a setting has another type.
+    """
+    own = torch.optim.SGD([dict(group) for group in param_groups], **settings).state_dict()["param_groups"]
+    parameters = [parameter for group in param_groups for parameter in group["params"]]
+    for state in checkpoint.get("optimizer_states", ()):
+        stored = state.get("param_groups", [])
+        if [group.get("params") for group in stored] != [group["params"] for group in own]:
+            raise UserError("the optimizer state in the checkpoint is that of other parameters")
+        for group, own_group in zip(stored, own, strict=True):
+            for name, value in own_group.items():
+                if name in group and not has_type_of(group[name], value):
+                    raise UserError(f"the optimizer state in the checkpoint has {name} {group[name]!r}")
+        for index, tensors in state.get("state", {}).items():
+            if index not in range(len(parameters)) or not isinstance(tensors, dict):
+                raise UserError(f"the optimizer state in the checkpoint has a parameter {index!r}")
+            for name, tensor in tensors.items():
+                if isinstance(tensor, torch.Tensor) and not fits_parameter(tensor, parameters[index]):
+                    raise UserError(f"the optimizer state in the checkpoint has {name} of another shape or type")
+
+
+def has_type_of(stored: Any, own: Any) -> bool:
+    """Return whether a setting of an optimizer can replace another one: a number, or a flag that may be None."""
+    if own is None or isinstance(own, bool):
+        return stored is None or isinstance(stored, bool)
+    return not isinstance(own, float) or type(stored) in (int, float)
+
+
+def fits_parameter(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
+    """Return whether a tensor in the state of an optimizer is a scalar, or has the shape of its parameter."""
+    return is_stored_tensor(tensor) and tensor.dtype in FLOATS and tensor.shape in ((), (1,), parameter.shape)
