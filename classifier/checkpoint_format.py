@@ -1,7 +1,10 @@
 """What a checkpoint contains, and the function that reads one and checks all of it."""
 
+import math
 import os
+import pickle
 import re
+import warnings
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -32,6 +35,15 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, float) or (isinstance(value, int) and value in INT64)
 
 
+def is_finite(value: Any) -> bool:
+    """Return whether a plain value contains neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def is_stored_tensor(value: Any) -> bool:
     """Return whether a value is a dense tensor of numbers on the CPU, whose elements are all in the file."""
     return (
@@ -53,63 +65,86 @@ def is_weight(value: Any) -> bool:
 TEXT: Check = ("a string", lambda value: isinstance(value, str))
 FLAG: Check = ("true or false", lambda value: isinstance(value, bool))
 COUNT: Check = ("a count", lambda value: type(value) is int and 0 <= value < 2**53)
+NUMBER: Check = ("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
+NAME: Check = ("a string or None", lambda value: value is None or isinstance(value, str))
+JSON: Check = ("a plain value without NaN and infinity", lambda value: is_plain(value) and is_finite(value))
+SCORE: Check = ("a number or None", lambda value: value is None or (is_weight(value) and value.shape == ()))
 PLAIN: Check = ("a plain value", is_plain)
 WEIGHT: Check = ("a dense tensor of numbers", is_weight)
+VERSION_PATTERN = re.compile(r"[2-9](\.\d{1,9}){1,3}((a|b|rc|\.dev|\.post)\d{1,9})*")
 VERSION: Check = (
     "a version of Lightning from 2.0 on",
-    lambda value: isinstance(value, str) and re.fullmatch(r"[2-9](\.\d{1,9}){1,3}((a|b|rc|\.dev|\.post)\d{1,9})*", value),
+    lambda value: isinstance(value, str) and VERSION_PATTERN.fullmatch(value),
 )
 TABLE: Check = ("a table", lambda value: isinstance(value, dict))
 ANY = "any key"
-REQUIRED = ("classes", "hyper_parameters", "state_dict", "epoch")
-# A dict describes a table with strings as keys: its own keys, and all other keys by `ANY`. A list of one description
-# describes a list. Keys that are not described may hold anything; Lightning and networks of users add their own.
+MODEL_CHECKPOINT: dict[str, Any] = {
+    "monitor": NAME,
+    "best_model_score": SCORE,
+    "current_score": SCORE,
+    "kth_value": SCORE,
+    "best_k_models": {ANY: SCORE},
+    ANY: NAME,  # paths
+}
+# A dict describes a table with strings as keys. A key with "!" must be there, and `ANY` describes all keys that are not
+# named. A list of one description describes a list. Other keys may hold anything: Lightning and users add their own.
 DESCRIPTION: dict[str, Any] = {
-    "classes": {ANY: TEXT},
-    "hyper_parameters": {ANY: PLAIN},
+    "classes!": {"model!": TEXT, ANY: TEXT},
+    "hyper_parameters!": {ANY: PLAIN},
     "datamodule_hyper_parameters": {ANY: PLAIN},
-    "state_dict": {ANY: WEIGHT},
+    "state_dict!": {ANY: WEIGHT},
     "current_model_state": {ANY: WEIGHT},
     "averaging_state": {ANY: WEIGHT},
-    "epoch": COUNT,
+    "epoch!": COUNT,
     "global_step": COUNT,
     "format_version": COUNT,
     "dark_background": FLAG,
     "pytorch-lightning_version": VERSION,
-    "optimizer_states": [{"state": TABLE, "param_groups": [TABLE]}],
-    "lr_schedulers": [TABLE],
+    "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
+    "lr_schedulers": [{"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}],
     "loops": {ANY: {ANY: TABLE}},
-    "callbacks": {"ResultsRecorder": {"epochs": [{"epoch": COUNT}]}, ANY: TABLE},
+    "callbacks": {
+        "ResultsRecorder": {"epochs": [{"epoch!": COUNT, ANY: JSON}]},
+        "best": MODEL_CHECKPOINT,
+        "last": MODEL_CHECKPOINT,
+        ANY: TABLE,
+    },
 }
 
 
-def read_checkpoint(source: str | os.PathLike | IO[bytes]) -> dict[str, Any]:
+def read_checkpoint(source: str | os.PathLike | IO[bytes], name: object = None) -> dict[str, Any]:
     """Return the content of a checkpoint file. Only tensors and plain values are read, and no code is run.
 
     Args:
         source: Path of the file, or the file opened for reading.
+        name: Name of the file for the error message; None for its path.
 
     Raises:
         UserError: The file is damaged, or its content does not match `DESCRIPTION`.
     """
     try:
-        checkpoint = torch.load(read_zip(source), map_location="cpu", weights_only=True)
+        checkpoint = load_tensors(read_zip(source))
         check_size(checkpoint)
-        check_value(checkpoint, DESCRIPTION, "the checkpoint")
-        if missing := [key for key in REQUIRED if key not in checkpoint]:
-            raise UserError(f"{missing[0]} is missing")
-        if "model" not in checkpoint["classes"]:
-            raise UserError("classes.model is missing")
+        check_value(checkpoint, DESCRIPTION, "checkpoint")
         if (version := checkpoint.get("format_version", 1)) > FORMAT_VERSION:
             raise UserError(f"a newer version wrote it, in format {version}")
     except OSError:
         raise
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if " " in line), first_line(error))
-        raise UserError(f"{source} is not a checkpoint of classifier, or is damaged: {reason}") from error
+        reason = first_line(error)
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's message suggests to load the file without this check
+            reason = "it contains objects other than tensors and plain values"
+        raise UserError(f"{name or source} is not a checkpoint of classifier, or is damaged: {reason}") from error
     checkpoint.setdefault("datamodule_hyper_parameters", {})
     checkpoint.setdefault("pytorch-lightning_version", L.__version__)
     return checkpoint
+
+
+def load_tensors(file: IO[bytes] | str) -> Any:
+    """Return the content of a file of `torch.save`, with all tensors on the CPU. No code is run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about kinds of tensors that are refused afterwards
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def check_size(value: Any) -> None:
@@ -139,9 +174,13 @@ def check_value(value: Any, description: Any, name: str) -> None:
     if isinstance(description, dict):
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise UserError(f"{name} is not a table with names as keys")
+        for key in description:
+            if key.endswith("!") and key[:-1] not in value:
+                raise UserError(f"{name} has no {key[:-1]}")
         for key, item in value.items():
-            if (part := description.get(key, description.get(ANY))) is not None:
-                check_value(item, part, key if name == "the checkpoint" else f"{name}.{key}")
+            part = description.get(f"{key}!") or description.get(key, description.get(ANY))
+            if part is not None:
+                check_value(item, part, f"{name}.{key}")
     elif isinstance(description, list):
         if not isinstance(value, list):
             raise UserError(f"{name} is not a list")

@@ -20,12 +20,17 @@ IMAGE_SHAPE: Limit = (
     "(channels, height, width), each above 0, with a product of at most 10^8",
     lambda shape: len(shape) == 3 and all(size > 0 for size in shape) and math.prod(shape) <= 10**8,
 )
-# Of hyperparameters that a network takes from its data; None until then. 1e-30 is above 0 also in float32.
+# Of hyperparameters that a network takes from its data. 1e-30 is above 0 also in float32.
 LIMITS_FROM_DATA: dict[str, Limit] = {
-    "mean": ("finite", lambda values: values is None or all(map(math.isfinite, values))),
-    "std": ("above 0", lambda values: values is None or all(1e-30 < value < math.inf for value in values)),
-    "class_names": ("strings", lambda names: names is None or all(isinstance(name, str) for name in names)),
+    "mean": ("finite numbers", lambda values: is_tuple_of(values, math.isfinite)),
+    "std": ("above 0", lambda values: is_tuple_of(values, lambda value: 1e-30 < value < math.inf)),
+    "class_names": ("names", lambda names: is_tuple_of(names, lambda name: isinstance(name, str))),
 }
+
+
+def is_tuple_of(values: Any, holds: Callable[[Any], bool]) -> bool:
+    """Return whether `values` is None, or a tuple of values for which `holds` returns True."""
+    return values is None or (isinstance(values, tuple) and all(map(holds, values)))
 
 
 def to_builtin_types(value: Any) -> Any:

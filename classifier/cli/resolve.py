@@ -148,7 +148,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     rank_zero_only(print)(f"checkpoint: {path}", flush=True)
     for class_path in checkpoint["classes"].values():
         import_class(class_path, allowed)
-    check_settings(checkpoint, allowed)
+    check_settings(checkpoint, allowed, check_data=not has_data)
     settings = get_settings(checkpoint)
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]

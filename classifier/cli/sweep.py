@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from classifier.errors import UserError
+
 COLUMNS = ("accuracy/test", "loss/test", "accuracy/val", "loss/val")
 
 
@@ -25,19 +27,34 @@ def train_remaining_seeds(train: Callable[[int], Path], first_run: Path, seeds: 
     print("\n" + format_runs(runs))
 
 
+def read_last_epoch(run: Path) -> tuple[int, dict[str, float | None]]:
+    """Return the seed and the metrics of the last epoch in the `results.json` of a run.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    try:
+        results = json.loads((run / "results.json").read_text())
+        return results["seed"], dict(results["epochs"][-1])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{run / 'results.json'} is missing or damaged, so there is no table") from error
+
+
 def format_runs(runs: list[Path]) -> str:
     """Return a table of the metrics after the last epoch: one line per run, the mean, and the standard deviation.
 
     Args:
         runs: Folders of at least two runs, each with its `results.json`.
+
+    Raises:
+        UserError: A `results.json` is missing or damaged.
     """
-    results = [json.loads((run / "results.json").read_text()) for run in runs]
-    last = [result["epochs"][-1] for result in results]
-    tags = [tag for tag in COLUMNS if all(epoch.get(tag) is not None for epoch in last)]
+    seeds, last = zip(*map(read_last_epoch, runs), strict=True)
+    tags = [tag for tag in COLUMNS if all(isinstance(epoch.get(tag), (int, float)) for epoch in last)]
     rows = [[epoch[tag] for tag in tags] for epoch in last]
     columns = list(zip(*rows, strict=True))
     rows += [list(map(statistics.mean, columns)), list(map(statistics.stdev, columns))]
-    titles = [*(f"seed {result['seed']}" for result in results), "mean", "standard deviation"]
+    titles = [*(f"seed {seed}" for seed in seeds), "mean", "standard deviation"]
     names = [" ".join(reversed(tag.split("/"))) for tag in tags]
     lines = [f"{f'{len(runs)} runs':<18}" + "".join(f"  {name:>13}" for name in names)]
     for title, values, run in zip(titles, rows, [*runs, "", ""], strict=True):

@@ -110,8 +110,7 @@ class ImageClassifier(CheckpointableModule, ABC):
         self.check_hparams()
         require(momentum > 0 or not nesterov, "nesterov needs a momentum above 0")
         require(not (ema_decay and lookahead), "ema_decay and lookahead exclude each other")
-        names = self.hparams.class_names or range(num_classes)
-        require(len(names) == num_classes, f"class_names has {len(names)} names for {num_classes} classes")
+        require(len(self.hparams.class_names or range(num_classes)) == num_classes, "class_names has another length")
         self.network = self.build_network()
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format
         self.network.to(memory_format=self.memory_format)

@@ -55,7 +55,7 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         if hasattr(source, "read") or Path(source).is_file():  # otherwise a URL, which Lightning opens
             source = read_zip(source)
             if weights_only:
-                checkpoint = read_checkpoint(source)
+                checkpoint = read_checkpoint(source, checkpoint_path)
                 hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
                 check_stored_network(cls, checkpoint["hyper_parameters"] | hparams, checkpoint["state_dict"])
                 source.seek(0)

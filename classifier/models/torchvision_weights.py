@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from classifier.checkpoint_format import ANY, WEIGHT, check_value
+from classifier.checkpoint_format import ANY, WEIGHT, check_value, load_tensors
 from classifier.errors import UserError, first_line, require
 from classifier.files import read_zip
 
@@ -30,7 +30,7 @@ def read_weights(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, 
     if Path(weights).is_file():
         try:
             content = read_zip(weights) if zipfile.is_zipfile(weights) else weights  # or PyTorch's older format
-            state = torch.load(content, map_location="cpu", weights_only=True)
+            state = load_tensors(content)
             check_value(state, {ANY: WEIGHT}, "its content")
             return dict(state), {}
         except Exception as error:

@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from classifier.checkpoint_format import FLOATS, is_stored_tensor
 from classifier.errors import UserError
@@ -27,7 +28,8 @@ def check_trainer_state(checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
     name = LOOPS.get(command, "fit_loop")
     if "loops" in checkpoint:
         check_state(checkpoint["loops"].get(name), getattr(trainer, name).state_dict(), f"loops.{name}")
-    for callback in trainer.callbacks:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
         stored, own = checkpoint.get("callbacks", {}).get(callback.state_key), callback.state_dict()
         if stored and own:
             for key in own:
@@ -73,16 +75,16 @@ def check_optimizer_states(
     own = torch.optim.SGD([dict(group) for group in param_groups], **settings).state_dict()["param_groups"]
     parameters = [parameter for group in param_groups for parameter in group["params"]]
     for state in checkpoint.get("optimizer_states", ()):
-        stored = state.get("param_groups", [])
-        if [group.get("params") for group in stored] != [group["params"] for group in own]:
+        stored = state["param_groups"]
+        if [group["params"] for group in stored] != [group["params"] for group in own]:
             raise UserError("the optimizer state in the checkpoint is that of other parameters")
         for group, own_group in zip(stored, own, strict=True):
             for name, value in own_group.items():
                 if name in group and not has_type_of(group[name], value):
-                    raise UserError(f"the optimizer state in the checkpoint has {name} {group[name]!r}")
-        for index, tensors in state.get("state", {}).items():
+                    raise UserError(f"the optimizer state in the checkpoint has a {name} of another type")
+        for index, tensors in state["state"].items():
             if index not in range(len(parameters)) or not isinstance(tensors, dict):
-                raise UserError(f"the optimizer state in the checkpoint has a parameter {index!r}")
+                raise UserError("the optimizer state in the checkpoint has parameters that the network does not have")
             for name, tensor in tensors.items():
                 if isinstance(tensor, torch.Tensor) and not fits_parameter(tensor, parameters[index]):
                     raise UserError(f"the optimizer state in the checkpoint has {name} of another shape or type")

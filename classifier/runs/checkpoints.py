@@ -1,5 +1,6 @@
 """Load a checkpoint, check it, and rebuild network and data from it."""
 
+import contextlib
 import pydoc
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,15 +122,23 @@ def load_data(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> I
         ) from error
 
 
-def check_settings(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> None:
+def check_settings(checkpoint: dict[str, Any], allow_import: Sequence[str] = (), check_data: bool = False) -> None:
     """Check that the settings in a checkpoint describe a network with its weights. No memory is allocated for it.
 
     Args:
         checkpoint: Contents of the checkpoint.
-        allow_import: Packages, in addition to this one, that the network's class may be imported from.
+        allow_import: Packages, in addition to this one, that the classes may be imported from.
+        check_data: Whether to check also that the images of the data have the shape that the network takes.
 
     Raises:
         UserError: The class may not be imported, or the hyperparameters or the weights do not match it.
     """
     model_class = find_class(checkpoint, "model", allow_import)
-    check_stored_network(model_class, checkpoint["hyper_parameters"], checkpoint["state_dict"])
+    hparams = checkpoint["hyper_parameters"]
+    check_stored_network(model_class, hparams, checkpoint["state_dict"])
+    if check_data and "data" in checkpoint["classes"]:
+        shape = tuple(hparams.get("image_shape", ()))
+        with contextlib.suppress(UserError):  # the folder of the data may have moved; an option can set the new one
+            shape = tuple(load_data(checkpoint, allow_import).image_shape)
+        if "image_shape" in hparams and shape != tuple(hparams["image_shape"]):
+            raise UserError(f"the checkpoint's data has images {shape}, its network takes {hparams['image_shape']}")
