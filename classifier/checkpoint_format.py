@@ -86,6 +86,16 @@ MODEL_CHECKPOINT: dict[str, Any] = {
     "best_k_models": {ANY: SCORE},
     ANY: NAME,  # paths
 }
+COUNTS: dict[str, Any] = {"ready!": COUNT, "started!": COUNT, "processed!": COUNT, "completed!": COUNT}
+PROGRESS: dict[str, Any] = {"current!": COUNTS, "total!": COUNTS}
+FIT_LOOP: dict[str, Any] = {
+    "state_dict!": TABLE,
+    "epoch_progress!": PROGRESS,
+    "epoch_loop.state_dict!": TABLE,
+    "epoch_loop.batch_progress!": {**PROGRESS, "is_last_batch!": FLAG},
+    "epoch_loop.val_loop.batch_progress!": PROGRESS,
+    ANY: TABLE,
+}
 # A dict describes a table with strings as keys. A key with "!" must be there, and `ANY` describes all keys that are not
 # named. A list of one description describes a list. Other keys may hold anything: Lightning and users add their own.
 DESCRIPTION: dict[str, Any] = {
@@ -102,7 +112,7 @@ DESCRIPTION: dict[str, Any] = {
     "pytorch-lightning_version": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [{"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}],
-    "loops": {ANY: {ANY: TABLE}},
+    "loops": {"fit_loop!": FIT_LOOP, ANY: {ANY: TABLE}},
     "callbacks": {
         "ResultsRecorder": {"epochs": [{"epoch!": COUNT, ANY: JSON}]},
         "best": MODEL_CHECKPOINT,

@@ -34,6 +34,8 @@ def find_position(checkpoint: dict[str, Any]) -> Position:
     Args:
         checkpoint: Contents of a checkpoint of Lightning.
     """
+    if "loops" not in checkpoint:  # written without the state of training
+        return START
     loop = checkpoint["loops"]["fit_loop"]
     epochs, batches = loop["epoch_progress"]["current"], loop["epoch_loop.batch_progress"]
     # After a checkpoint within an epoch was resumed, Lightning's count of ready epochs is one too low.

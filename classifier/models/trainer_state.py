@@ -49,7 +49,7 @@ def check_state(stored: Any, own: Any, name: str) -> None:
         UserError: They differ. The message names the first difference.
     """
     if isinstance(own, dict):
-        if not isinstance(stored, dict) or stored.keys() != own.keys():
+        if not isinstance(stored, dict) or not own.keys() <= stored.keys():
             raise UserError(f"the checkpoint's {name} is not a table with the keys {', '.join(own)}")
         for key, value in own.items():
             check_state(stored[key], value, f"{name}.{key}")
