@@ -3,13 +3,14 @@
 import inspect
 import math
 import os
+import re
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from classifier.errors import require
 
-# What a value must be, in words, and the test for it.
+# What a value must be, in words, and the test for it. NaN satisfies no comparison, and therefore no limit.
 Limit = tuple[str, Callable[[Any], bool]]
 POSITIVE: Limit = ("above 0", lambda value: value > 0)
 NOT_NEGATIVE: Limit = ("at least 0", lambda value: value >= 0)
@@ -31,6 +32,17 @@ LIMITS_FROM_DATA: dict[str, Limit] = {
 def is_tuple_of(values: Any, holds: Callable[[Any], bool]) -> bool:
     """Return whether `values` is None, or a tuple of values for which `holds` returns True."""
     return values is None or (isinstance(values, tuple) and all(map(holds, values)))
+# pathlib would take an address such as s3://bucket for a relative path.
+LOCAL_PATH: Limit = (
+    "a local path",
+    lambda path: "\0" not in str(path) and not re.match(r"[a-zA-Z][\w+.-]+://", str(path)),
+)
+LARGEST = 1e30  # larger numbers overflow in float32, in which networks compute
+
+
+def within(low: float, high: float) -> Limit:
+    """Return the limit of a number from `low` to `high`, both included."""
+    return (f"from {low:,} to {high:,}", lambda value: low <= value <= high)
 
 
 def to_builtin_types(value: Any) -> Any:
@@ -74,14 +86,59 @@ def get_annotations(function: Callable) -> dict[str, Any]:
         return {}
 
 
+def check_limit(name: str, value: Any, limit: Limit) -> None:
+    """Check that a value satisfies a limit. A value of the wrong type does not.
+
+    Args:
+        name: Name of the setting, for the error message.
+        value: The value.
+        limit: The valid range in words, and a function that returns whether a value is in it.
+
+    Raises:
+        SettingError: The value does not satisfy the limit.
+    """
+    description, holds = limit
+    try:
+        valid = holds(value)
+    except (TypeError, OverflowError):  # for example a string, or an integer that no float can represent
+        valid = False
+    require(valid, f"{name} must be {description}, not {shorten(value)}")
+
+
+def check_size(name: str, value: Any, largest: float) -> None:
+    """Check that a number, or each number in a sequence, is finite and not above the largest valid one.
+
+    Args:
+        name: Name of the setting, for the error message.
+        value: A number, a sequence, or any other value, which is not checked.
+        largest: The largest valid number.
+
+    Raises:
+        SettingError: A number is too large, infinite or NaN.
+    """
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)):
+            limit = (f"at most {largest:,}" if largest < LARGEST else "a finite number", lambda x: abs(x) <= largest)
+            check_limit(name, number, limit)
+
+
+def shorten(value: Any) -> str:
+    """Return a value as text, at most 80 characters of it."""
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class CheckedHyperparameters:
     """Mixin that checks a module's hyperparameters and shows all constructor arguments in `help` and completion.
 
     `limits` maps the name of a hyperparameter to a pair: the valid range in words, for the error message, and a
-    function that returns whether a value is valid. A subclass only defines the limits of its own arguments.
+    function that returns whether a value is valid. `largest` maps the name of a number, or of a sequence of numbers, to
+    the largest valid value; for all other names, it is 1e30, which excludes infinity and NaN. A subclass only defines
+    the limits of its own arguments.
     """
 
     limits: ClassVar[dict[str, Limit]] = {}
+    largest: ClassVar[dict[str, int]] = {}
 
     if TYPE_CHECKING:
 
@@ -102,10 +159,12 @@ class CheckedHyperparameters:
         """
         hparams = self.hparams
         hparams.update(to_builtin_types(dict(hparams)))
+        largest: dict[str, int] = {}
         for base in type(self).__mro__:
-            for name, (description, holds) in vars(base).get("limits", {}).items():
-                valid = name not in hparams or _holds(holds, hparams[name])
-                require(valid, f"{name} must be {description}, not {hparams.get(name)}")
+            largest = {**vars(base).get("largest", {}), **largest}
+            for name, limit in vars(base).get("limits", {}).items():
+                if name in hparams:
+                    check_limit(name, hparams[name], limit)
             if "__init__" not in vars(base):
                 continue
             for name, annotation in get_annotations(vars(base)["__init__"]).items():
@@ -113,12 +172,6 @@ class CheckedHyperparameters:
                     *most, last = map(str, typing.get_args(annotation))
                     choices = f"{', '.join(most)} or {last}"
                     valid = hparams[name] in typing.get_args(annotation)
-                    require(valid, f"{name} must be {choices}, not {hparams[name]}")
-
-
-def _holds(holds: Callable[[Any], bool], value: Any) -> bool:
-    """Return whether a value satisfies a limit; a value of the wrong type does not."""
-    try:
-        return holds(value)
-    except TypeError:
-        return False
+                    require(valid, f"{name} must be {choices}, not {shorten(hparams[name])}")
+        for name, value in hparams.items():
+            check_size(name, value, largest.get(name, LARGEST))

@@ -8,36 +8,70 @@ from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.cli.resolve import ResolvedArgv, read_default_recipe
+from classifier.cli.trainer_options import check_trainer_options, get_seconds
 from classifier.errors import SettingError, require
+from classifier.hparams import check_limit, within
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
+MAX_SEED = 2**32 - 1  # NumPy accepts no larger seed
 
-def check_config(config: Namespace, resolved: ResolvedArgv) -> None:
-    """Reject settings that would have no effect, and set `max_epochs` if no setting limits the run.
+
+def check_config(config: Namespace, resolved: ResolvedArgv, command: str) -> None:
+    """Reject settings that are out of range or have no effect, and set `max_epochs` if no setting limits the run.
 
     Args:
-        config: The parsed configuration of `fit`, `validate` or `test`; it is changed in place.
+        config: The parsed configuration; it is changed in place.
         resolved: The command line that the configuration was parsed from.
+        command: "fit", "validate" or "test".
 
     Raises:
-        SettingError: A setting is not allowed here, or the resumed run has already completed `max_epochs`.
+        SettingError: A setting is not allowed here, or the resumed run has already reached one of its limits.
     """
     require(
         not config.ckpt_path or bool(resolved.ckpt_path),
         "ckpt_path belongs on the command line, not in a configuration file",
     )
     check_args_from_data(config.model.class_path, config.model.init_args)
+    check_trainer_options(config.trainer, command)
     trainer = config.trainer
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
         trainer.max_epochs = read_default_recipe()["trainer"]["max_epochs"]
-    epochs, done = trainer.max_epochs, resolved.position.epochs
-    require(epochs in (None, -1) or epochs > 0, f"max_epochs must be above 0, or -1 for no limit, not {epochs}")
-    if 0 < (epochs or 0) <= done:
-        raise SettingError(
-            f"{resolved.resumed_run} has done {done} of {epochs} epochs: to continue, set --trainer.max_epochs above "
-            f"{done}"
-        )
+    if resolved.resumed_run:
+        check_remaining_training(trainer, resolved)
+
+
+def check_remaining_training(trainer: Namespace, resolved: ResolvedArgv) -> None:
+    """Check that none of the limits on a resumed run has already been reached.
+
+    Args:
+        trainer: The parsed settings of the Trainer.
+        resolved: The command line, with the progress of the resumed run.
+
+    Raises:
+        SettingError: The run has completed its epochs or steps, or has used up its time.
+    """
+    seconds = None if trainer.max_time is None else get_seconds(trainer.max_time)
+    limits = (
+        ("max_epochs", "epochs", trainer.max_epochs, resolved.position.epochs),
+        ("max_steps", "steps", trainer.max_steps, resolved.checkpoint_steps),
+        ("max_time", "seconds", seconds, int(resolved.checkpoint_seconds)),
+    )
+    for name, unit, limit, done in limits:
+        if 0 < (limit or 0) <= done:
+            raise SettingError(
+                f"{resolved.resumed_run} has done {done} of {limit:g} {unit}: to continue, set --trainer.{name} above "
+                f"{done}"
+            )
+
+
+def check_seed(seed: int) -> None:
+    """Check `seed_everything`, which Lightning uses before it calls any other method.
+
+    Raises:
+        SettingError: The seed is out of range.
+    """
+    check_limit("seed_everything", seed, within(0, MAX_SEED))
 
 
 @rank_zero_only
@@ -82,10 +116,13 @@ def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
         resolved: The command line that the configuration was parsed from.
 
     Raises:
-        SettingError: `--seeds` is combined with `--ckpt_path`, `seed_everything: false` or `fast_dev_run`.
+        SettingError: `--seeds` is combined with `--ckpt_path`, a `seed_everything` that is no number, or
+            `fast_dev_run`, or it is out of range.
     """
-    once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
+    once = resolved.ckpt_path or isinstance(config.seed_everything, bool) or config.trainer.fast_dev_run
+    check_limit("seeds", config.seeds, within(1, 10_000))
+    check_seed(int(config.seed_everything) + config.seeds - 1)
     require(
         config.seeds == 1 or not once,
-        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
+        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything true or false, and fast_dev_run",
     )

@@ -13,6 +13,7 @@ from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
 from classifier.errors import require
+from classifier.hparams import check_limit, within
 
 THREADS_HELP = "CPU threads per process; 0 keeps PyTorch's default, which is one thread per core."
 ALLOW_IMPORT_HELP = "Package of your own whose classes files and checkpoints may use; others are never imported."
@@ -54,7 +55,12 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
 
 
 def set_threads(threads: int) -> None:
-    """Set the number of CPU threads of this process and its child processes; 0 keeps PyTorch's default."""
+    """Set the number of CPU threads of this process and its child processes; 0 keeps PyTorch's default.
+
+    Raises:
+        SettingError: The number is above 1,024.
+    """
+    check_limit("threads", threads, within(0, 1024))
     if threads:
         torch.set_num_threads(threads)
         os.environ["OMP_NUM_THREADS"] = str(threads)

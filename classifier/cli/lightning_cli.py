@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 import classifier
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.config_checks import check_config, check_seeds, print_outside_paths
+from classifier.cli.config_checks import check_config, check_seed, check_seeds, print_outside_paths
 from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP, set_threads
 from classifier.cli.lightning_parser import LightningParser
@@ -27,6 +27,8 @@ from classifier.cli.quiet import silence_lightning
 from classifier.cli.resolve import RECIPES, resolve_argv
 from classifier.cli.save_config import SaveConfig
 from classifier.cli.sweep import train_remaining_seeds
+from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
+from classifier.cli.untrained import check_trained, remove_untrained_run
 from classifier.data.base import ImageDataModule
 from classifier.errors import SettingError, one_line
 from classifier.models.base import ImageClassifier
@@ -87,6 +89,7 @@ class ClassifierCLI(LightningCLI):
     def __init__(self, command: str, argv: list[str], description: str | None) -> None:
         self.command = command
         self.seeds = range(1)
+        check_typed_options(command, argv)
         self.resolved = resolve_argv(command, argv)
         silence_lightning()
         for name in classifier.__all__:  # registers the networks and datasets under their names
@@ -95,6 +98,7 @@ class ClassifierCLI(LightningCLI):
             ImageClassifier,
             ImageDataModule,
             save_config_callback=SaveConfig if command == "fit" else None,
+            trainer_class=Trainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
@@ -107,13 +111,7 @@ class ClassifierCLI(LightningCLI):
                 "description": description,
                 "allow_abbrev": False,
             },
-            # One device, because more would make a recipe's batches larger, unless torchrun has started more.
-            trainer_defaults={
-                "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-                "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
-                "num_sanity_val_steps": 0,
-                "enable_model_summary": False,
-            },
+            trainer_defaults=get_trainer_defaults(),
             run=False,
         )
 
@@ -157,13 +155,14 @@ class ClassifierCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the resolved command line."""
+        """Parse the resolved command line, and check the seed, which is used next."""
         self.config = parser.parse_args(self.resolved.argv)
+        check_seed(self.config.seed_everything)
 
     def before_instantiate_classes(self) -> None:
         """Check the configuration, and set the number of threads."""
         check_types(self.config)
-        check_config(self.config, self.resolved)
+        check_config(self.config, self.resolved, self.command)
         print_outside_paths(self.config, self.resolved)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)
@@ -228,15 +227,17 @@ class ClassifierCLI(LightningCLI):
                 lock = lock_run_dir(Path(trainer.logger.log_dir))
         with lock, record_only_while_profiling():
             if self.creates_run and self.resolved.resumed_run and trainer_setup.is_first_process():
-                remove_later_points(self.resolved.resumed_run, self.resolved.position, self.resolved.resumed_steps)
+                remove_later_points(self.resolved.resumed_run, self.resolved.position, self.resolved.checkpoint_steps)
             try:
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
-            except BaseException:
+                if self.command == "fit":
+                    check_trained(trainer, self.resolved.checkpoint_steps)
+            except BaseException as error:
                 if trainer.strategy.launcher is not None:
                     trainer.strategy.launcher.kill(
                         getattr(signal, "SIGKILL", signal.SIGTERM)
                     )  # further processes would wait for this one
-                if self.creates_run:
+                if self.creates_run and not remove_untrained_run(trainer, self.resolved, error):
                     self.print_resume_command()
                 raise
 

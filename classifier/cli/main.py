@@ -7,14 +7,17 @@ import difflib
 import gc
 import importlib
 import os
+import re
 import signal
 import sys
 import time
+import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 from classifier.cli import PROG
-from classifier.errors import SettingError, UserError, one_line
+from classifier.errors import SettingError, UserError, first_line, one_line, require
 
 
 class Command(NamedTuple):
@@ -53,6 +56,8 @@ examples:
   {PROG} fit --config digits
   {PROG} test --ckpt_path best
   {PROG} predict shoe.png photos/ --output predictions.csv
+
+{PROG} --version shows the version.
 """
 
 
@@ -107,6 +112,10 @@ def run(argv: list[str]) -> None:
     if argv and argv[0] in ("-h", "--help"):
         print(HELP, end="", flush=True)
         return
+    if argv and argv[0] == "--version":
+        print(f"classifier {read_version()}", flush=True)
+        return
+    require(not any("\0" in argument for argument in argv), "an argument contains a null byte")
     name = argv[0] if argv else ""
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
@@ -120,6 +129,20 @@ def run(argv: list[str]) -> None:
         from classifier.cli.function_commands import run_function
 
         run_function(getattr(module, name), argv[1:])
+
+
+def read_version() -> str:
+    """Return the version of the installed package.
+
+    Raises:
+        UserError: The package is not installed.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("classifier")
+    except PackageNotFoundError as error:
+        raise UserError("the package is not installed, and therefore has no version: pip install -e .") from error
 
 
 def import_without_gc(name: str) -> ModuleType:
@@ -142,16 +165,38 @@ def import_without_gc(name: str) -> ModuleType:
 def find_user_error(error: BaseException) -> UserError | None:
     """Return the first UserError in an error's chain of causes, or None if there is none.
 
-    An OSError is converted to a UserError, and a MisconfigurationException of Lightning to a SettingError.
+    An OSError and an error for lack of memory are converted to a UserError. An error that Lightning has raised on
+    purpose is converted to a SettingError.
     """
     if isinstance(error, OSError):
         return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
-        if type(cause).__name__ == "MisconfigurationException":  # Lightning's; a comparison by type would import it
+        if is_lack_of_memory(cause):
+            advice = "use a smaller network, smaller images or a smaller batch_size"
+            reason = first_line(cause).rpartition(": ")[2]
+            return UserError(f"there is not enough memory ({reason}): {advice}")
+        if is_raised_by_lightning(cause):
             return SettingError(cause)
         cause = cause.__cause__ or cause.__context__
     return cause
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Return whether Python, NumPy or PyTorch raised an error because memory cannot be allocated."""
+    # PyTorch's OutOfMemoryError, a RuntimeError, is for GPUs only; on a CPU, the message is all there is.
+    in_pytorch = re.search("out of memory|not enough memory|can't allocate memory", str(error))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and in_pytorch is not None)
+
+
+def is_raised_by_lightning(error: BaseException) -> bool:
+    """Return whether an error comes from a `raise` statement in Lightning, with which it rejects settings."""
+    if type(error).__name__ == "MisconfigurationException":  # a comparison by type would import Lightning
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    in_lightning = bool(frames) and "lightning" in Path(frames[-1].filename).parts
+    expected = isinstance(error, (ImportError, RuntimeError, TypeError, ValueError))
+    return expected and in_lightning and (frames[-1].line or "").startswith("raise ")
 
 
 def exit_with_error(error: UserError) -> NoReturn:

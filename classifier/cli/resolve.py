@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.loop_state import START, Position, find_position
@@ -32,7 +33,8 @@ class ResolvedArgv:
         ckpt_path: Checkpoint to load, or None.
         resumed_run: Folder of the run to resume, or None.
         position: Position in training from which the run is resumed.
-        resumed_steps: Number of optimizer steps that the resumed run has completed.
+        checkpoint_steps: Number of optimizer steps before the checkpoint.
+        checkpoint_seconds: Seconds of training before the checkpoint, if the run had a time limit.
         stored: Settings in the checkpoint, by "model" and "data".
     """
 
@@ -40,7 +42,8 @@ class ResolvedArgv:
     ckpt_path: Path | None = None
     resumed_run: Path | None = None
     position: Position = START
-    resumed_steps: int = 0
+    checkpoint_steps: int = 0
+    checkpoint_seconds: float = 0.0
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -153,10 +156,20 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
+    progress: dict[str, Any] = {
+        "stored": settings,
+        "checkpoint_steps": checkpoint.get("global_step", 0),
+        "checkpoint_seconds": get_training_seconds(checkpoint),
+    }
     if command != "fit" or run.resolve().parent.name != LOGS:
-        return ResolvedArgv(argv, path, stored=settings)
+        return ResolvedArgv(argv, path, **progress)
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
         pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
-    position, steps = find_position(checkpoint), checkpoint["global_step"]
-    return ResolvedArgv([*config, *argv], path, run, position, steps, settings)
+    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), **progress)
+
+
+def get_training_seconds(checkpoint: dict[str, Any]) -> float:
+    """Return the seconds of training before a checkpoint, as Lightning's Timer counts them for `max_time`, or 0."""
+    timer = checkpoint.get("callbacks", {}).get(Timer().state_key, {})
+    return timer.get("time_elapsed", {}).get("train", 0.0)

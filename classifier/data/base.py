@@ -13,8 +13,17 @@ from classifier.data.dataset import Batch, ImageDataset
 from classifier.data.sampling import TrainingLoader, make_sampler
 from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
 from classifier.errors import UserError, require
-from classifier.hparams import NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
+from classifier.hparams import LOCAL_PATH, NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
 from classifier.seeding import get_seed
+
+LIMITS: dict[str, Limit] = {
+    "root": LOCAL_PATH,
+    "batch_size": POSITIVE,
+    "test_batch_size": POSITIVE,
+    "val_split": NOT_NEGATIVE,
+    "shift": NOT_NEGATIVE,
+    "cutout": NOT_NEGATIVE,
+}
 
 
 class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
@@ -44,13 +53,8 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     dark_background: bool = False  # whether all images show light objects on black; predict then inverts others
-    limits: ClassVar[dict[str, Limit]] = {
-        "batch_size": POSITIVE,
-        "test_batch_size": POSITIVE,
-        "val_split": NOT_NEGATIVE,
-        "shift": NOT_NEGATIVE,
-        "cutout": NOT_NEGATIVE,
-    }
+    limits: ClassVar[dict[str, Limit]] = LIMITS
+    largest: ClassVar[dict[str, int]] = {"batch_size": 10**7, "test_batch_size": 10**7, "cutout": 5000}
 
     def __init__(
         self,
@@ -142,7 +146,9 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader:
         """Return a loader of the training images, shuffled in an order that depends on seed and epoch only."""
-        return self._make_loader("train", self.hparams.batch_size)
+        loader = self._make_loader("train", self.hparams.batch_size)
+        require(len(loader) > 0, "drop_last leaves no training batch: batch_size is above the number of images")
+        return loader
 
     def val_dataloader(self) -> list[DataLoader]:
         """Return the loaders to evaluate after an epoch: validation images, if any, and during `fit` test images.

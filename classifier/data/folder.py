@@ -48,6 +48,7 @@ class ImageFolder(ImageDataModule):
         "test_split": ("above 0 and below 1", lambda fraction: 0 < fraction < 1),
         "cache": NOT_NEGATIVE,
     }
+    largest: ClassVar[dict[str, int]] = {"image_size": 5000}
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class Airbench(ImageClassifier):
         "bias_epochs": NOT_NEGATIVE,
         "bias_lr": POSITIVE,
     }
+    largest: ClassVar[dict[str, int]] = {"widths": 100_000, "bias_epochs": 10**9}
 
     def __init__(
         self,

@@ -83,6 +83,7 @@ class ImageClassifier(CheckpointableModule, ABC):
         "lookahead": NOT_NEGATIVE,
         **LIMITS_FROM_DATA,
     }
+    largest: ClassVar[dict[str, int]] = {"image_shape": 5000, "num_classes": 100_000, "lookahead": 10**9}
 
     def __init__(
         self,

@@ -1,0 +1,61 @@
+"""Runs that end without a training step: report them, and remove their folders."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Timer
+
+from classifier.cli.resolve import ResolvedArgv
+from classifier.cli.trainer_setup import is_first_process
+from classifier.errors import SettingError
+
+
+def check_trained(trainer: L.Trainer, previous_steps: int) -> None:
+    """Check that a run that has ended has trained for at least one step.
+
+    Args:
+        trainer: The Trainer after `fit`.
+        previous_steps: Number of steps before the checkpoint that the run started from.
+
+    Raises:
+        SettingError: There was no step. The message names the limit that ended the run.
+    """
+    if trainer.global_step > previous_steps:
+        return
+    reason = "a callback stopped the run before its first step"
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    if trainer.num_training_batches == 0:
+        reason = "the training set has no batch"
+    elif 0 <= trainer.max_steps <= previous_steps:
+        reason = f"the checkpoint has {previous_steps} steps already; set --trainer.max_steps above {previous_steps}"
+    elif 0 <= (trainer.max_epochs or -1) <= trainer.current_epoch:
+        done = trainer.current_epoch
+        reason = f"the checkpoint has {done} epochs already; set --trainer.max_epochs above {done}"
+    elif any((timer.time_remaining() or 0) <= 0 for timer in timers):
+        elapsed = max(timer.time_elapsed() for timer in timers)
+        reason = f"the time was up before the first step; set --trainer.max_time above {elapsed:.1f} seconds"
+    raise SettingError(f"nothing was trained: {reason}")
+
+
+def remove_untrained_run(trainer: L.Trainer, resolved: ResolvedArgv, error: BaseException) -> bool:
+    """Remove the folder of a new run that an error ended before its first training step.
+
+    Args:
+        trainer: The Trainer, with the logger that the folder was created for.
+        resolved: The command line.
+        error: The error; after Ctrl-C or SIGTERM, the folder is kept.
+
+    Returns:
+        Whether the folder is removed, and the run cannot be resumed.
+    """
+    trained = trainer.global_step > resolved.checkpoint_steps
+    if trained or resolved.resumed_run or not isinstance(error, Exception):
+        return False
+    if is_first_process() and trainer.log_dir:
+        run_dir = Path(trainer.log_dir)
+        shutil.rmtree(run_dir, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            run_dir.parent.rmdir()  # unless there are other runs
+    return True
