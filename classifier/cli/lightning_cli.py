@@ -28,7 +28,7 @@ from classifier.cli.resolve import RECIPES, resolve_argv
 from classifier.cli.save_config import SaveConfig
 from classifier.cli.sweep import train_remaining_seeds
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
-from classifier.cli.untrained import check_trained, remove_untrained_run
+from classifier.cli.untrained import check_trained, remove_empty_run
 from classifier.data.base import ImageDataModule
 from classifier.errors import SettingError, one_line
 from classifier.models.base import ImageClassifier
@@ -237,7 +237,7 @@ class ClassifierCLI(LightningCLI):
                     trainer.strategy.launcher.kill(
                         getattr(signal, "SIGKILL", signal.SIGTERM)
                     )  # further processes would wait for this one
-                if self.creates_run and not remove_untrained_run(trainer, self.resolved, error):
+                if self.creates_run and not remove_empty_run(str(trainer.log_dir), error):
                     self.print_resume_command()
                 raise
 

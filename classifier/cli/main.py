@@ -7,17 +7,15 @@ import difflib
 import gc
 import importlib
 import os
-import re
 import signal
 import sys
 import time
-import traceback
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 from classifier.cli import PROG
-from classifier.errors import SettingError, UserError, first_line, one_line, require
+from classifier.cli.user_errors import find_user_error
+from classifier.errors import SettingError, UserError, one_line, require
 
 
 class Command(NamedTuple):
@@ -160,43 +158,6 @@ def import_without_gc(name: str) -> ModuleType:
         gc.freeze()
         if was_enabled:
             gc.enable()
-
-
-def find_user_error(error: BaseException) -> UserError | None:
-    """Return the first UserError in an error's chain of causes, or None if there is none.
-
-    An OSError and an error for lack of memory are converted to a UserError. An error that Lightning has raised on
-    purpose is converted to a SettingError.
-    """
-    if isinstance(error, OSError):
-        return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        if is_lack_of_memory(cause):
-            advice = "use a smaller network, smaller images or a smaller batch_size"
-            reason = first_line(cause).rpartition(": ")[2]
-            return UserError(f"there is not enough memory ({reason}): {advice}")
-        if is_raised_by_lightning(cause):
-            return SettingError(cause)
-        cause = cause.__cause__ or cause.__context__
-    return cause
-
-
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Return whether Python, NumPy or PyTorch raised an error because memory cannot be allocated."""
-    # PyTorch's OutOfMemoryError, a RuntimeError, is for GPUs only; on a CPU, the message is all there is.
-    in_pytorch = re.search("out of memory|not enough memory|can't allocate memory", str(error))
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and in_pytorch is not None)
-
-
-def is_raised_by_lightning(error: BaseException) -> bool:
-    """Return whether an error comes from a `raise` statement in Lightning, with which it rejects settings."""
-    if type(error).__name__ == "MisconfigurationException":  # a comparison by type would import Lightning
-        return True
-    frames = traceback.extract_tb(error.__traceback__)
-    in_lightning = bool(frames) and "lightning" in Path(frames[-1].filename).parts
-    expected = isinstance(error, (ImportError, RuntimeError, TypeError, ValueError))
-    return expected and in_lightning and (frames[-1].line or "").startswith("raise ")
 
 
 def exit_with_error(error: UserError) -> NoReturn:

@@ -156,17 +156,13 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
-    progress: dict[str, Any] = {
-        "stored": settings,
-        "checkpoint_steps": checkpoint.get("global_step", 0),
-        "checkpoint_seconds": get_training_seconds(checkpoint),
-    }
+    steps, seconds = checkpoint.get("global_step", 0), get_training_seconds(checkpoint)
     if command != "fit" or run.resolve().parent.name != LOGS:
-        return ResolvedArgv(argv, path, **progress)
+        return ResolvedArgv(argv, path, checkpoint_steps=steps, stored=settings)
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
         pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
-    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), **progress)
+    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), steps, seconds, settings)
 
 
 def get_training_seconds(checkpoint: dict[str, Any]) -> float:

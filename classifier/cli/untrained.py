@@ -1,4 +1,4 @@
-"""Runs that end without a training step: report them, and remove their folders."""
+"""Runs that end before anything is trained or saved: report them, and remove their folders."""
 
 import contextlib
 import shutil
@@ -7,7 +7,6 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
-from classifier.cli.resolve import ResolvedArgv
 from classifier.cli.trainer_setup import is_first_process
 from classifier.errors import SettingError
 
@@ -39,22 +38,20 @@ def check_trained(trainer: L.Trainer, previous_steps: int) -> None:
     raise SettingError(f"nothing was trained: {reason}")
 
 
-def remove_untrained_run(trainer: L.Trainer, resolved: ResolvedArgv, error: BaseException) -> bool:
-    """Remove the folder of a new run that an error ended before its first training step.
+def remove_empty_run(log_dir: str, error: BaseException) -> bool:
+    """Remove the folder of a run that an error ended before an epoch was saved.
 
     Args:
-        trainer: The Trainer, with the logger that the folder was created for.
-        resolved: The command line.
+        log_dir: Folder of the run.
         error: The error; after Ctrl-C or SIGTERM, the folder is kept.
 
     Returns:
-        Whether the folder is removed, and the run cannot be resumed.
+        Whether there is nothing to keep.
     """
-    trained = trainer.global_step > resolved.checkpoint_steps
-    if trained or resolved.resumed_run or not isinstance(error, Exception):
+    run_dir = Path(log_dir)
+    if not isinstance(error, Exception) or any(run_dir.glob("**/*.ckpt")) or (run_dir / "results.json").exists():
         return False
-    if is_first_process() and trainer.log_dir:
-        run_dir = Path(trainer.log_dir)
+    if is_first_process():
         shutil.rmtree(run_dir, ignore_errors=True)
         with contextlib.suppress(OSError):
             run_dir.parent.rmdir()  # unless there are other runs

@@ -1,0 +1,64 @@
+"""Which errors are printed as one line: those that the user can fix."""
+
+import re
+import traceback
+from pathlib import Path
+
+from classifier.errors import SettingError, UserError, first_line
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = re.compile(r"[\\/](site|dist)-packages[\\/]")
+LIGHTNING = re.compile(r"[\\/]lightning[\\/](pytorch|fabric)[\\/]")
+
+
+def find_user_error(error: BaseException) -> UserError | None:
+    """Return the first UserError in an error's chain of causes, or None if there is none.
+
+    An OSError and an error for lack of memory are converted to a UserError. An error that Lightning has raised on
+    purpose, and one within a callback of Lightning that the user has chosen, are converted to a SettingError.
+    """
+    if isinstance(error, OSError):
+        return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        if is_lack_of_memory(cause):
+            advice = "use a smaller network, smaller images or a smaller batch_size"
+            reason = first_line(cause).rpartition(": ")[2]
+            return UserError(f"there is not enough memory ({reason}): {advice}")
+        if is_raised_by_lightning(cause):
+            return SettingError(cause)
+        if is_failed_callback(cause):
+            hint = "CLASSIFIER_TRACEBACK=1 shows where"
+            return SettingError(f"a callback of Lightning fails: {type(cause).__name__}: {cause}; {hint}")
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Return whether Python, NumPy or PyTorch raised an error because memory cannot be allocated."""
+    # PyTorch's OutOfMemoryError, a RuntimeError, is for GPUs only; on a CPU, the message is all there is.
+    in_pytorch = re.search("out of memory|not enough memory|can't allocate memory", str(error))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and in_pytorch is not None)
+
+
+def is_raised_by_lightning(error: BaseException) -> bool:
+    """Return whether an error comes from a `raise` statement in Lightning, with which it rejects settings."""
+    if type(error).__name__ == "MisconfigurationException":  # a comparison by type would import Lightning
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        isinstance(error, (ImportError, RuntimeError, TypeError, ValueError))
+        and bool(frames)
+        and LIGHTNING.search(frames[-1].filename) is not None
+        and (frames[-1].line or "").startswith("raise ")
+    )
+
+
+def is_failed_callback(error: BaseException) -> bool:
+    """Return whether an error occurred in a callback of Lightning that the user has chosen, without any other code."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    own = [number for number, file in enumerate(files) if Path(file).is_relative_to(PACKAGE)]
+    if not own or Path(files[own[-1]]).name != "lightning_cli.py":
+        return False
+    called = files[own[-1] + 1 :]
+    return all(LIBRARIES.search(file) for file in called) and any("callbacks" in Path(file).parts for file in called)
