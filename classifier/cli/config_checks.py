@@ -116,13 +116,13 @@ def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
         resolved: The command line that the configuration was parsed from.
 
     Raises:
-        SettingError: `--seeds` is combined with `--ckpt_path`, a `seed_everything` that is no number, or
-            `fast_dev_run`, or it is out of range.
+        SettingError: `--seeds` is combined with `--ckpt_path`, `seed_everything: false` or `fast_dev_run`, or one of
+            the seeds is out of range.
     """
-    once = resolved.ckpt_path or isinstance(config.seed_everything, bool) or config.trainer.fast_dev_run
+    once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
     check_limit("seeds", config.seeds, within(1, 10_000))
     check_seed(int(config.seed_everything) + config.seeds - 1)
     require(
         config.seeds == 1 or not once,
-        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything true or false, and fast_dev_run",
+        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
     )

@@ -19,19 +19,27 @@ def find_user_error(error: BaseException) -> UserError | None:
     """
     if isinstance(error, OSError):
         return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
+    causes: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        if is_lack_of_memory(cause):
-            advice = "use a smaller network, smaller images or a smaller batch_size"
-            reason = first_line(cause).rpartition(": ")[2]
-            return UserError(f"there is not enough memory ({reason}): {advice}")
-        if is_raised_by_lightning(cause):
-            return SettingError(cause)
-        if is_failed_callback(cause):
-            hint = "CLASSIFIER_TRACEBACK=1 shows where"
-            return SettingError(f"a callback of Lightning fails: {type(cause).__name__}: {cause}; {hint}")
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return cause
+        causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return cause
+    return next((converted for cause in causes if (converted := convert_error(cause))), None)
+
+
+def convert_error(error: BaseException) -> UserError | None:
+    """Return the UserError that describes an error of a library, or None if the user cannot fix it."""
+    if is_lack_of_memory(error):
+        reason = first_line(error).rpartition(": ")[2]
+        return UserError(f"not enough memory ({reason}): use a smaller network, smaller images or a smaller batch_size")
+    if is_raised_by_lightning(error):
+        return SettingError(error)
+    if is_failed_callback(error):
+        hint = "CLASSIFIER_TRACEBACK=1 shows where"
+        return SettingError(f"a callback of Lightning fails: {type(error).__name__}: {error}; {hint}")
+    return None
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
