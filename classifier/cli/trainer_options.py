@@ -2,6 +2,7 @@
 
 import os
 import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -177,6 +178,9 @@ def check_trainer_options(trainer: Namespace, command: str) -> None:
     Raises:
         SettingError: A value is out of range, or the command would do nothing.
     """
+    for name, hint in typing.get_type_hints(L.Trainer.__init__).items():
+        takes_none = type(None) in typing.get_args(hint)
+        require(trainer.get(name, "") is not None or takes_none, f"trainer.{name} must have a value, not null")
     for name, limit in TRAINER_LIMITS.items():
         if trainer[name] is not None:
             check_limit(f"trainer.{name}", trainer[name], limit)

@@ -2,9 +2,11 @@
 
 import inspect
 import re
+import typing
 from pathlib import Path
 
 import lightning as L
+import lightning.pytorch.callbacks
 import pytest
 import yaml
 from helpers.runs import FIT_DIGITS, LOGS, read_results
@@ -38,32 +40,28 @@ def test_1_is_one_batch_and_1_0_is_all_batches_in_files_and_on_the_command_line(
     assert "(50 images)" in run("test", "--ckpt_path=last", *options)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches"),
-        *("overfit_batches", "val_check_interval", "fast_dev_run"),
-    ],
-)
-def test_number_stays_a_number_and_fraction_a_fraction(name):
-    parser = LightningParser()
-    parser.add_lightning_class_args(Trainer, "trainer")
-    assert repr(parser.parse_args([f"--trainer.{name}=1"]).trainer[name]) == "1"
-    if name != "fast_dev_run":
-        assert repr(parser.parse_args([f"--trainer.{name}=1.0"]).trainer[name]) == "1.0"
+def list_counts_or_fractions(cls: type) -> list[str]:
+    """Return the parameters of a constructor that take an int and a float."""
+    hints = typing.get_type_hints(cls.__init__).items()
+    names = [name for name, hint in hints if all(kind in typing.get_args(hint) for kind in (int, float))]
+    return [name for name in names if name != "gradient_clip_val"]  # for which 1 and 1.0 are the same
 
 
-@pytest.mark.parametrize(
-    ("callback", "name"), [("StochasticWeightAveraging", "swa_epoch_start"), ("ModelPruning", "amount")]
-)
-def test_number_and_fraction_differ_in_callbacks_of_lightning(callback, name):
+def test_every_option_for_a_count_or_a_fraction_tells_1_from_1_0():
     parser = LightningParser()
     parser.add_lightning_class_args(Trainer, "trainer")
-    required = {"StochasticWeightAveraging": "swa_lrs=0.1", "ModelPruning": "pruning_fn=l1_unstructured"}[callback]
-    arguments = [f"--trainer.callbacks={callback}", f"--trainer.callbacks.{required}"]
-    for text in ("1", "1.0"):
-        parsed = parser.parse_args([*arguments, f"--trainer.callbacks.{name}={text}"])
-        assert repr(parsed.trainer.callbacks[0].init_args[name]) == text
+    names = list_counts_or_fractions(L.Trainer)
+    assert {"limit_train_batches", "overfit_batches", "val_check_interval"} <= set(names)
+    for name in names:
+        for text in ("1", "1.0"):
+            assert repr(parser.parse_args([f"--trainer.{name}={text}"]).trainer[name]) == text, name
+    required = {"StochasticWeightAveraging": "swa_lrs=0.1", "ModelPruning": "pruning_fn=l1_unstructured"}
+    for callback in lightning.pytorch.callbacks.__all__:
+        for name in list_counts_or_fractions(getattr(lightning.pytorch.callbacks, callback)):
+            arguments = [f"--trainer.callbacks={callback}", f"--trainer.callbacks.{required[callback]}"]
+            for text in ("1", "1.0"):
+                parsed = parser.parse_args([*arguments, f"--trainer.callbacks.{name}={text}"]).trainer.callbacks[0]
+                assert repr(parsed.init_args[name]) == text, (callback, name)
 
 
 def test_own_trainer_has_all_arguments_of_lightnings():
@@ -87,6 +85,7 @@ LIMITS = [
         ({"max_time": value}, "max_time must be a time above 0, such as")
         for value in ("00:00:00:00", "x", {"hours": -1})
     ),
+    ({"overfit_batches": None}, "overfit_batches must have a value, not null"),
     ({"min_epochs": 3, "max_epochs": 2}, "min_epochs must not be above trainer.max_epochs, 3 is above 2"),
     ({"min_steps": 3, "max_steps": 2}, "min_steps must not be above trainer.max_steps, 3 is above 2"),
     *(({"limit_val_batches": value}, "limit_val_batches must be a number of batches, or") for value in (-1, 1.5, NAN)),

@@ -1,6 +1,7 @@
 """Try random values for random options, and report every command that is neither run nor refused in one line.
 
     python tests/fuzz/option_values.py --count 1000 --seed 0
+    python tests/fuzz/option_values.py --all trainer.limit_  # every value for these options
 
 Options are those of the signatures: the Trainer's, the networks', the datasets', Lightning's callbacks', and the
 program's own. Most commands end where training would start; a sample trains on a few batches. A command is at fault if
@@ -12,6 +13,7 @@ import argparse
 import contextlib
 import inspect
 import io
+import itertools
 import json
 import os
 import random
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -64,6 +66,9 @@ VALUES = (
 )
 
 
+Option = tuple[str, str, tuple[str, ...]]  # a command, the name of an option, and arguments that the option requires
+
+
 class Case(NamedTuple):
     """A command line, and whether to train."""
 
@@ -82,9 +87,9 @@ class Reached(BaseException):
     """Raised where training would start."""
 
 
-def list_options() -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return triples of a command, the name of an option, and the arguments that the option requires."""
-    options: list[tuple[str, str, tuple[str, ...]]] = []
+def list_options() -> list[Option]:
+    """Return all options; the more frequent ones, several times."""
+    options: list[Option] = []
     trainer = [name for name in inspect.signature(L.Trainer).parameters if name not in ("callbacks", "self")]
     for command in ("fit", "fit", "fit", "test", "validate"):
         options += [(command, f"trainer.{name}", ()) for name in trainer]
@@ -103,23 +108,36 @@ def list_options() -> list[tuple[str, str, tuple[str, ...]]]:
     return options
 
 
-def draw_case(generator: random.Random, options: list[tuple[str, str, tuple[str, ...]]], number: int) -> Case:
-    """Draw an option and its value, given on the command line or in a file."""
-    command, option, extra = generator.choice(options)
-    value = generator.choice(VALUES)
-    name = option.rpartition(".")[2]
-    trains = command != "fit" or (generator.random() < 0.3 and name not in ONLY_BUILT)
+def make_case(number: int, option: Option, value: Any, in_file: bool, may_train: bool) -> Case:
+    """Return the command that gives an option a value, on the command line or in a file."""
+    command, name, extra = option
+    trains = command != "fit" or (may_train and name.rpartition(".")[2] not in ONLY_BUILT)
     arguments = [*BASE[command], *(FEW_BATCHES if command == "fit" else ()), *extra]
-    nested = option.startswith(("model.", "data.", "trainer.callbacks")) or option == "config"
-    if generator.random() < 0.3 and command in ("fit", "test") and not nested:
+    nested = name.startswith(("model.", "data.", "trainer.callbacks")) or name == "config"
+    if in_file and command in ("fit", "test") and not nested:
         content: Any = value
-        for key in reversed(option.split(".")):
+        for key in reversed(name.split(".")):
             content = {key: content}
         Path(f"case_{number}.yaml").write_text(yaml.safe_dump(content))
         arguments.append(f"--config=case_{number}.yaml")
     else:
-        arguments.append(f"--{option}={value if isinstance(value, str) else json.dumps(value)}")
-    return Case(command, option, value, tuple(arguments), trains)
+        arguments.append(f"--{name}={value if isinstance(value, str) else json.dumps(value)}")
+    return Case(command, name, value, tuple(arguments), trains)
+
+
+def make_random_cases(count: int, seed: int) -> Iterator[Case]:
+    """Yield commands with random options and values, of which about a third train."""
+    generator, options = random.Random(seed), list_options()  # noqa: S311
+    for number in range(count):
+        option, value = generator.choice(options), generator.choice(VALUES)
+        yield make_case(number, option, value, generator.random() < 0.3, generator.random() < 0.3)
+
+
+def make_all_cases(prefix: str) -> Iterator[Case]:
+    """Yield a command that trains for every option whose name starts with a prefix and every value."""
+    options = [option for option in dict.fromkeys(list_options()) if option[1].startswith(prefix)]
+    for number, (option, value) in enumerate(itertools.product(options, VALUES)):
+        yield make_case(number, option, value, in_file=number % 3 == 0, may_train=True)
 
 
 @contextlib.contextmanager
@@ -214,36 +232,37 @@ def make_files() -> None:
     Path("made/lightning_logs/version_0/checkpoints/last.ckpt").rename("made.ckpt")
 
 
-def run_fuzzer(count: int, seed: int, verbose: bool = False) -> dict[str, str]:
-    """Run random commands in a temporary folder, and return the fault of each command that has one."""
-    generator, options, faults = random.Random(seed), list_options(), {}  # noqa: S311
-    previous = Path.cwd()
+def run_cases(cases: Iterable[Case], verbose: bool = False) -> tuple[int, int]:
+    """Run commands in a temporary folder, print those at fault, and return the numbers of commands and of faults."""
+    previous, count, faults = Path.cwd(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
             make_files()
-            for number in range(count):
-                case = draw_case(generator, options, number)
-                started = time.monotonic()
+            for case in cases:
+                started, count = time.monotonic(), count + 1
                 fault = run_case(case)
-                shown = f"{case.option}={str(case.value)[:60]!r} trains={case.trains}: {' '.join(case.arguments)[:300]}"
-                if fault:
-                    faults[shown] = fault
-                    print(f"{number}: {fault}\n    {shown}", flush=True)
-                elif verbose:
-                    print(f"{number}: ok {time.monotonic() - started:.1f} s {shown}", flush=True)
+                faults += fault is not None
+                if fault or verbose:
+                    shown = f"{case.option}={str(case.value)[:60]!r} trains={case.trains}"
+                    outcome = fault or f"no fault, {time.monotonic() - started:.1f} s"
+                    print(f"{outcome}\n    {shown}: {' '.join(case.arguments)[:300]!r}", flush=True)
         finally:
             os.chdir(previous)
-    return faults
+    return count, faults
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--all", metavar="PREFIX", help="Try every value for every option that starts so.")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, 16 * 2**30))  # a size out of range must not fill the memory
-    found = run_fuzzer(arguments.count, arguments.seed, arguments.verbose)
-    print(f"{arguments.count} commands tried with seed {arguments.seed}, {len(found)} faults")
+    cases = make_random_cases(arguments.count, arguments.seed)
+    if arguments.all is not None:
+        cases = make_all_cases(arguments.all)
+    tried, found = run_cases(cases, arguments.verbose)
+    print(f"{tried} commands tried, {found} faults")
     sys.exit(bool(found))
