@@ -18,6 +18,7 @@ from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, one_line, require
+from classifier.hparams import check_limit, within
 from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
@@ -42,7 +43,7 @@ def predict(
         output: CSV file to write, with one row per image: file, class, and the probability (0 to 1) of every class.
         invert: Whether to invert the brightness of images: yes, no or auto. With auto, images with a light border are
             inverted if the network was trained on light objects on black, as in FashionMNIST and Digits.
-        batch_size: Images per batch, above 0.
+        batch_size: Images per batch, from 1 to 10,000,000.
         accelerator: Lightning's name of the device to compute on, such as auto, cpu or gpu.
         allow_import: Packages of your own that the checkpoint's classes may be imported from.
 
@@ -51,6 +52,7 @@ def predict(
             the error is raised after all other images are predicted.
     """
     require(bool(paths), "give at least one image file or folder")
+    check_limit("batch_size", batch_size, within(1, 10**7))
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
     checkpoint = load_checkpoint(path)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 from helpers.processes import REPOSITORY
@@ -41,6 +42,28 @@ def test_help_lists_every_command_without_importing_pytorch(option):
         assert f"  {name:<10} {command.help}\n" in printed
     assert "classifier.cli.main" in imported
     assert not imported & HEAVY_PACKAGES
+
+
+def test_version_is_that_of_the_installed_package_and_is_shown_without_importing_pytorch():
+    status, printed, imported = run_and_list_imports("--version")
+    assert (status, printed) == (0, f"classifier {version('classifier')}\n")
+    assert not imported & HEAVY_PACKAGES
+
+
+def test_version_of_a_package_that_is_not_installed_is_one_line(fail, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: raise_not_found(name))
+    assert fail("--version") == (
+        1,
+        "python -m classifier: error: the package is not installed, and therefore has no version: pip install -e .",
+    )
+
+
+def raise_not_found(name: str) -> None:
+    raise PackageNotFoundError(name)
+
+
+def test_argument_with_a_null_byte_is_refused(fail):
+    assert fail("fit", "--config", "a\0b") == (2, "python -m classifier: error: an argument contains a null byte")
 
 
 def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from classifier.cli.parsing import list_choices, shorten_message
 
@@ -68,3 +69,14 @@ def test_class_named_in_a_file_is_imported_only_if_the_command_line_allows_it(st
     assert "on Mine (1,437 train" in finish(*fit, "--allow_import", "mine")[1]
     assert "(360 images)" in finish("test", "--ckpt_path", "last", "--allow_import", "mine")[1]
     assert finish("test", "--ckpt_path", "last")[0] == 2
+
+
+@pytest.mark.parametrize("name", ["data.init_args.root", "trainer.default_root_dir"])
+def test_null_byte_in_a_file_is_refused_with_the_name_of_the_setting(fail, name):
+    content: object = "a\0b"
+    for key in reversed(name.split(".")):
+        content = {key: content}
+    Path("null.yaml").write_text(yaml.safe_dump(content))
+    message = f"{name} contains a null byte: 'a\\x00b'"
+    assert fail("fit", "--config=digits", "--config=null.yaml") == (2, f"python -m classifier: error: {message}")
+    assert list(Path().iterdir()) == [Path("null.yaml")]
