@@ -53,15 +53,15 @@ def check_remaining_training(trainer: Namespace, resolved: ResolvedArgv) -> None
     """
     seconds = None if trainer.max_time is None else get_seconds(trainer.max_time)
     limits = (
-        ("max_epochs", "epochs", trainer.max_epochs, resolved.position.epochs),
-        ("max_steps", "steps", trainer.max_steps, resolved.checkpoint_steps),
-        ("max_time", "seconds", seconds, int(resolved.checkpoint_seconds)),
+        ("epochs", trainer.max_epochs, resolved.position.epochs, "max_epochs above {done}"),
+        ("steps", trainer.max_steps, resolved.checkpoint_steps, "max_steps above {done}"),
+        ("seconds", seconds, int(resolved.checkpoint_seconds), "max_time to more than {done} seconds, as DD:HH:MM:SS"),
     )
-    for name, unit, limit, done in limits:
+    for unit, limit, done, advice in limits:
         if 0 < (limit or 0) <= done:
             raise SettingError(
-                f"{resolved.resumed_run} has done {done} of {limit:g} {unit}: to continue, set --trainer.{name} above "
-                f"{done}"
+                f"{resolved.resumed_run} has done {done:.15g} of {limit:.15g} {unit}: to continue, set "
+                f"--trainer.{advice.format(done=done)}"
             )
 
 

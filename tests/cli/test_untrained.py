@@ -63,7 +63,7 @@ def test_resumed_run_that_has_reached_one_of_its_limits_is_refused_and_unchanged
         line = fail("fit", "--ckpt_path=last", "--trainer.max_epochs=9", f"--trainer.{name}={limit}")[1]
         assert f"has done {unit}: to continue, set --trainer.{name} above {limit}" in line
     line = fail("fit", "--ckpt_path=last", "--trainer.max_epochs=9", "--trainer.max_time=00:00:00:03")[1]
-    assert "has done 3 of 3 seconds: to continue, set --trainer.max_time above 3" in line
+    assert "has done 3 of 3 seconds: to continue, set --trainer.max_time to more than 3 seconds, as DD:HH:MM:SS" in line
     assert {path: path.read_bytes() for path in LOGS.rglob("*") if path.is_file()} == before
 
 
