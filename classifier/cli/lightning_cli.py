@@ -237,7 +237,7 @@ class ClassifierCLI(LightningCLI):
                     trainer.strategy.launcher.kill(
                         getattr(signal, "SIGKILL", signal.SIGTERM)
                     )  # further processes would wait for this one
-                if self.creates_run and not remove_empty_run(str(trainer.log_dir), error):
+                if self.creates_run and not remove_empty_run(str(trainer.loggers[0].log_dir), error):
                     self.print_resume_command()
                 raise
 

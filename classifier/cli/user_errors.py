@@ -66,7 +66,7 @@ def is_failed_callback(error: BaseException) -> bool:
     """Return whether an error occurred in a callback of Lightning that the user has chosen, without any other code."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     own = [number for number, file in enumerate(files) if Path(file).is_relative_to(PACKAGE)]
-    if not own or Path(files[own[-1]]).name != "lightning_cli.py":
+    if not own or Path(files[own[-1]]).parent != PACKAGE / "cli":
         return False
     called = files[own[-1] + 1 :]
     return all(LIBRARIES.search(file) for file in called) and any("callbacks" in Path(file).parts for file in called)

@@ -145,7 +145,11 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         return source, labels
 
     def train_dataloader(self) -> DataLoader:
-        """Return a loader of the training images, shuffled in an order that depends on seed and epoch only."""
+        """Return a loader of the training images, shuffled in an order that depends on seed and epoch only.
+
+        Raises:
+            SettingError: `drop_last` leaves no batch.
+        """
         loader = self._make_loader("train", self.hparams.batch_size)
         require(len(loader) > 0, "drop_last leaves no training batch: batch_size is above the number of images")
         return loader
@@ -189,7 +193,6 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         )
 
     # Lightning's own transfer hooks search the batch for tensors. These overrides cost a step nothing.
-
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return the batch unchanged."""
         return batch
