@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
@@ -15,31 +15,10 @@ from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
 from classifier.callbacks.reporting import count_parameters, get_class_accuracies
 
 
-class ConsoleReporter(TQDMProgressBar):
-    """Shows a progress bar if standard output is a terminal, and prints one line after every epoch.
+class ResultPrinter(Callback):
+    """Prints one line after every epoch, and the results at the end."""
 
-    Args:
-        bar: Whether to show the progress bar.
-    """
-
-    validation_description = "scoring"
-    state_key = "ConsoleReporter"
-
-    def __init__(self, bar: bool = True) -> None:
-        # A refresh takes 165 us, and a step of the small networks 1,400: every 50 steps, that is 0.2%.
-        super().__init__(refresh_rate=50)
-        if not (bar and sys.stdout.isatty()):
-            self.disable()
-
-    def init_train_tqdm(self) -> Any:
-        """Return a bar that disappears when training ends."""
-        bar = super().init_train_tqdm()
-        bar.leave = False
-        return bar
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Return no metrics for the progress bar, because they are printed after every epoch."""
-        return {}
+    state_key = "ResultPrinter"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the network, the data and the device of the run."""
@@ -49,11 +28,6 @@ class ConsoleReporter(TQDMProgressBar):
             counts = ", ".join(f"{len(datasets[split]):,} {split}" for split in SPLITS if split in datasets)
             line += f" on {type(trainer.datamodule).__name__} ({counts} images)"
         self.write(f"{line}, {trainer.world_size} x {trainer.strategy.root_device.type}")
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the epoch's bar."""
-        super().on_train_epoch_start(trainer, pl_module)
-        self.train_progress_bar.set_description(self._name_epoch(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics and the duration of the epoch in one line."""
@@ -116,3 +90,35 @@ class ConsoleReporter(TQDMProgressBar):
         """Print a line above the progress bar, and flush standard output."""
         tqdm.write(text)
         sys.stdout.flush()
+
+
+class ConsoleReporter(ResultPrinter, TQDMProgressBar):
+    """Shows a progress bar if standard output is a terminal, and prints the results.
+
+    Args:
+        bar: Whether to show the progress bar.
+    """
+
+    validation_description = "scoring"
+    state_key = "ConsoleReporter"
+
+    def __init__(self, bar: bool = True) -> None:
+        # A refresh takes 165 us, and a step of the small networks 1,400: every 50 steps, that is 0.2%.
+        super().__init__(refresh_rate=50)
+        if not (bar and sys.stdout.isatty()):
+            self.disable()
+
+    def init_train_tqdm(self) -> Any:
+        """Return a bar that disappears when training ends."""
+        bar = super().init_train_tqdm()
+        bar.leave = False
+        return bar
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Return no metrics for the progress bar, because they are printed after every epoch."""
+        return {}
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's bar."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self.train_progress_bar.set_description(self._name_epoch(trainer))

@@ -13,9 +13,9 @@ import lightning as L
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import classifier
+from classifier.callbacks.console import ConsoleReporter
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seed, check_seeds, print_outside_paths
@@ -29,8 +29,9 @@ from classifier.cli.save_config import SaveConfig
 from classifier.cli.sweep import train_remaining_seeds
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
 from classifier.cli.untrained import check_trained, remove_empty_run
+from classifier.cli.trainer_parts import describe, list_parts, report_failing_parts
 from classifier.data.base import ImageDataModule
-from classifier.errors import SettingError, one_line
+from classifier.errors import SettingError, UserError
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import load_checkpoint
@@ -173,11 +174,17 @@ class ClassifierCLI(LightningCLI):
         self.config.ckpt_path, self.config.allow_import = None, []
         set_threads(self.config.threads)
 
+    def instantiate_classes(self) -> None:
+        """Build network, data and Trainer."""
+        with report_failing_parts(self.parser):
+            super().instantiate_classes()
+
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
         settings = self.config_init.trainer
         callbacks = trainer_setup.make_evaluation_callbacks(settings)
-        kwargs["enable_progress_bar"] = True  # ConsoleReporter is the bar
+        if any(isinstance(callback, ConsoleReporter) for callback in callbacks):
+            kwargs["enable_progress_bar"] = True  # it is the bar
         kwargs["profiler"] = settings.profiler or NoProfiler()
         kwargs["plugins"] = trainer_setup.make_plugins(settings.plugins)
         if self.command != "fit":
@@ -192,8 +199,10 @@ class ClassifierCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (ImportError, ValueError, MisconfigurationException) as error:
-            raise SettingError(f"trainer: {one_line(error)}") from error
+        except UserError:
+            raise
+        except Exception as error:  # of settings that exclude each other, or that this machine cannot meet
+            raise SettingError(f"trainer: {describe(error)}") from error
         trainer_setup.check_processes(trainer, len(self.seeds), self.creates_run)
         return trainer
 

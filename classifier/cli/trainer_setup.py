@@ -11,18 +11,18 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.checkpointing import AtomicCheckpointIO, EpochCheckpoint
-from classifier.callbacks.console import ConsoleReporter
 from classifier.callbacks.recorder import ResultsRecorder
 from classifier.callbacks.sigterm import KeepSigtermHandler
 from classifier.callbacks.tensorboard import TensorBoardReporter
 from classifier.cli.resolve import ResolvedArgv
+from classifier.cli.trainer_parts import list_parts, make_printers
 from classifier.errors import require
 from classifier.runs.folders import LOGS, create_run_dir
 
 
 def make_evaluation_callbacks(settings: Any) -> list[Callback]:
     """Return the callbacks that every command uses; `settings` are those of the Trainer."""
-    return [KeepSigtermHandler(), ConsoleReporter(bar=settings.enable_progress_bar is not False)]
+    return [KeepSigtermHandler(), *make_printers(settings)]
 
 
 def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: bool) -> list[Callback]:
@@ -44,7 +44,7 @@ def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: boo
 
 def make_plugins(plugins: Any) -> list[Any]:
     """Return the user's plugins, and AtomicCheckpointIO unless they already contain a CheckpointIO."""
-    given = [plugin for plugin in (plugins if isinstance(plugins, list) else [plugins]) if plugin]
+    given = list_parts(plugins)
     return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, AtomicCheckpointIO()]
 
 
