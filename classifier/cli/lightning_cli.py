@@ -3,7 +3,6 @@
 import contextlib
 import inspect
 import os
-import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import lightning as L
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
 
 import classifier
 from classifier.callbacks.console import ConsoleReporter
@@ -22,14 +20,16 @@ from classifier.cli.config_checks import check_config, check_seed, check_seeds, 
 from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP, set_threads
 from classifier.cli.lightning_parser import LightningParser
+from classifier.cli.processes import check_processes, wait_for_processes
 from classifier.cli.profiling import NoProfiler, record_only_while_profiling
 from classifier.cli.quiet import silence_lightning
 from classifier.cli.resolve import RECIPES, resolve_argv
+from classifier.cli.resume_command import list_packages, print_resume_command
 from classifier.cli.save_config import SaveConfig
 from classifier.cli.sweep import train_remaining_seeds
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
+from classifier.cli.trainer_parts import describe, raise_for_failing_part, report_failing_parts
 from classifier.cli.untrained import check_trained, remove_empty_run
-from classifier.cli.trainer_parts import describe, list_parts, report_failing_parts
 from classifier.data.base import ImageDataModule
 from classifier.errors import SettingError, UserError
 from classifier.models.base import ImageClassifier
@@ -170,6 +170,7 @@ class ClassifierCLI(LightningCLI):
             first_seed = int(self.config.seed_everything)
             self.seeds = range(first_seed, first_seed + self.config.seeds)
             self.config.seeds = 1  # config.yaml, in which this is saved, describes one of the runs
+        self.packages = list_packages(self.config)
         # It also starts that run from the beginning, and allows no imports.
         self.config.ckpt_path, self.config.allow_import = None, []
         set_threads(self.config.threads)
@@ -199,11 +200,11 @@ class ClassifierCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             trainer = super().instantiate_trainer(**kwargs)
+            check_processes(trainer, len(self.seeds), self.creates_run)
         except UserError:
             raise
         except Exception as error:  # of settings that exclude each other, or that this machine cannot meet
             raise SettingError(f"trainer: {describe(error)}") from error
-        trainer_setup.check_processes(trainer, len(self.seeds), self.creates_run)
         return trainer
 
     @property
@@ -234,7 +235,7 @@ class ClassifierCLI(LightningCLI):
             trainer.logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
             if trainer_setup.is_first_process():
                 lock = lock_run_dir(Path(trainer.logger.log_dir))
-        with lock, record_only_while_profiling():
+        with lock, record_only_while_profiling(), wait_for_processes(trainer, self.stop_processes):
             if self.creates_run and self.resolved.resumed_run and trainer_setup.is_first_process():
                 remove_later_points(self.resolved.resumed_run, self.resolved.position, self.resolved.checkpoint_steps)
             try:
@@ -242,21 +243,17 @@ class ClassifierCLI(LightningCLI):
                 if self.command == "fit":
                     check_trained(trainer, self.resolved.checkpoint_steps)
             except BaseException as error:
-                if trainer.strategy.launcher is not None:
-                    trainer.strategy.launcher.kill(
-                        getattr(signal, "SIGKILL", signal.SIGTERM)
-                    )  # further processes would wait for this one
-                if self.creates_run and not remove_empty_run(str(trainer.loggers[0].log_dir), error):
-                    self.print_resume_command()
+                self.stop_processes(error)
+                raise_for_failing_part(error, self.config_init.trainer)
                 raise
 
-    @rank_zero_only
-    def print_resume_command(self) -> None:
-        """Print the command that resumes the run from its last checkpoint."""
-        run_dir = Path(os.path.relpath(self.trainer.loggers[0].log_dir or "."))
-        if not (run_dir / "checkpoints" / "last.ckpt").is_file():
-            print("\nstopped; no epoch is saved yet", flush=True)
-            return
-        packages = {type(part).__module__.partition(".")[0] for part in (self.model, self.datamodule)} - {"classifier"}
-        arguments = ["fit", "--ckpt_path", str(run_dir), *(f"--allow_import={name}" for name in sorted(packages))]
-        print(f"\nstopped; continue with: {PROG} {shlex.join(arguments)}", flush=True)
+    def stop_processes(self, error: BaseException | None = None) -> None:
+        """Stop the processes that this one has started, which would wait for it, and print how to continue the run.
+
+        Args:
+            error: The error that ended the run, if any. The folder of a run without a checkpoint is then removed.
+        """
+        if self.trainer.strategy.launcher is not None:
+            self.trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self.creates_run and not (error and remove_empty_run(str(self.trainer.loggers[0].log_dir), error)):
+            print_resume_command(self.trainer, self.packages)

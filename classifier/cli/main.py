@@ -11,9 +11,10 @@ import signal
 import sys
 import time
 from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from classifier.cli import PROG
+from classifier.cli.signals import Terminated, raise_on_signals
 from classifier.cli.user_errors import find_user_error
 from classifier.errors import SettingError, UserError, one_line, require
 
@@ -59,18 +60,6 @@ examples:
 """
 
 
-class Terminated(KeyboardInterrupt):
-    """Raised on SIGTERM, which clusters and containers send to stop a program.
-
-    It is a KeyboardInterrupt, so that Lightning shuts down as after Ctrl-C.
-    """
-
-
-def raise_terminated(*_: Any) -> NoReturn:
-    """Signal handler that raises Terminated."""
-    raise Terminated
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run a command line, and exit.
 
@@ -81,9 +70,9 @@ def main(argv: list[str] | None = None) -> None:
         argv: Command-line arguments without the program's name; None for those of this process.
     """
     argv = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, raise_terminated)
     try:
-        run(argv)
+        with raise_on_signals():
+            run(argv)
     except BrokenPipeError:
         # The reader of a pipe, such as head, has exited; what Python flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

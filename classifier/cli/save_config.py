@@ -17,10 +17,11 @@ from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from classifier.errors import SettingError, one_line
 from classifier.files import atomic_write
 
-Key = tuple[str | int, ...]  # of a setting in the tree of all settings, such as ("trainer", "callbacks", 0, "class_path")
+Key = tuple[str | int, ...]  # of a setting, such as ("trainer", "callbacks", 0, "class_path")
 
 PLAIN = (type(None), bool, int, float, str)  # which YAML holds unchanged
-WRITABLE = (*PLAIN, list, dict, set, frozenset, datetime.timedelta, os.PathLike, torch.dtype, type)  # of which jsonargparse writes some as text
+# Which jsonargparse can write as well.
+WRITABLE = (*PLAIN, list, dict, set, frozenset, datetime.timedelta, os.PathLike, torch.dtype, type)
 
 
 class SaveConfig(SaveConfigCallback):

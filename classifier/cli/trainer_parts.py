@@ -1,6 +1,7 @@
 """Objects that a user adds to the Trainer: callbacks, loggers, profilers, strategies and plugins."""
 
 import contextlib
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +14,13 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import Strategy
 
 from classifier.callbacks.console import ConsoleReporter, ResultPrinter
-from classifier.errors import SettingError, one_line
+from classifier.errors import SettingError, UserError, one_line
 
 PART_TYPES = (
     *(Accelerator, Callback, CheckpointIO, ClusterEnvironment, LayerSync, Logger),
     *(Precision, Profiler, Strategy),
 )
+PART_OPTIONS = ("callbacks", "logger", "plugins", "profiler", "strategy")
 
 
 @contextlib.contextmanager
@@ -47,6 +49,32 @@ def report_failing_parts(parser: LightningArgumentParser) -> Iterator[None]:
         if failures:  # jsonargparse's own error names all types that the part could have had instead
             raise failures[0] from failures[0].__cause__
         raise
+
+
+def raise_for_failing_part(error: BaseException, settings: Any) -> None:
+    """Raise an error in a class of Lightning that the user has added to the Trainer as a user error.
+
+    An error in a class of the user's own is left alone, because its traceback shows where it is.
+
+    Args:
+        error: The error that ended a run.
+        settings: Settings of the Trainer, with the objects that the user has added.
+
+    Raises:
+        SettingError: The class cannot be used with this network or these data, or a setting of it is wrong.
+    """
+    if not isinstance(error, Exception) or isinstance(error, (UserError, OSError)):
+        return
+    added = [part for name in PART_OPTIONS for part in list_parts(settings[name]) if isinstance(part, PART_TYPES)]
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if not frame.f_globals.get("__name__", "").startswith("torch.")]
+    last = own[-1] if own else None
+    if last is None or not last.f_globals.get("__name__", "").startswith("lightning."):
+        return
+    for part in added:
+        if last.f_locals.get("self") is part:
+            name = f"{type(part).__name__}.{last.f_code.co_name}"
+            raise SettingError(f"trainer: {name} failed: {describe(error)}") from error
 
 
 def describe(error: Exception) -> str:

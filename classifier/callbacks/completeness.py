@@ -1,0 +1,44 @@
+"""Check that an evaluation has used all images."""
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from classifier.callbacks.reporting import count_images
+from classifier.errors import UserError
+
+
+class CompletenessCheck(Callback):
+    """Checks that `test` and `validate` evaluate every image once, over all processes, unless a limit is set."""
+
+    state_key = "CompletenessCheck"
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Check the number of evaluated validation images."""
+        if trainer.state.fn == "validate":
+            check_completeness(trainer, pl_module, "val")
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Check the number of evaluated test images."""
+        check_completeness(trainer, pl_module, "test")
+
+
+def check_completeness(trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+    """Check that as many images were evaluated as a split has.
+
+    Args:
+        trainer: The Trainer.
+        module: The network, with the metrics of the split.
+        split: "val" or "test".
+
+    Raises:
+        UserError: The number is another one, although neither `limit_<split>_batches` nor `fast_dev_run` is set.
+    """
+    expected = len(trainer.datamodule.datasets[split])
+    evaluated = count_images(module, split)
+    # A limit of 1 is one batch, and a limit of 1.0 is all of them.
+    limit = getattr(trainer, f"limit_{split}_batches")
+    if evaluated != expected and isinstance(limit, float) and limit == 1.0:
+        raise UserError(
+            f"{evaluated} of {expected} {split} images were evaluated in {trainer.num_nodes * trainer.num_devices} "
+            "processes: check that as many processes run as --trainer.devices and --trainer.num_nodes ask for"
+        )

@@ -1,0 +1,37 @@
+"""The command that resumes a run."""
+
+import os
+import shlex
+from pathlib import Path
+
+import lightning as L
+from jsonargparse import Namespace
+from lightning.pytorch.utilities import rank_zero_only
+
+from classifier.cli import PROG
+from classifier.cli.parsing import ALLOWED_PACKAGES
+from classifier.cli.save_config import list_settings
+
+
+def list_packages(config: Namespace) -> list[str]:
+    """Return the packages that `--allow_import` allows and those of all classes in a configuration, sorted."""
+    paths = [value for key, value in list_settings(config) if key[-1:] == ("class_path",)]
+    return sorted({*config.allow_import, *(path.partition(".")[0] for path in paths)})
+
+
+@rank_zero_only
+def print_resume_command(trainer: L.Trainer, packages: list[str]) -> None:
+    """Print the command that resumes a run from its last checkpoint.
+
+    Args:
+        trainer: The Trainer, with the logger of the run.
+        packages: Packages that the run's classes are imported from.
+    """
+    run_dir = Path(os.path.relpath(trainer.loggers[0].log_dir or "."))
+    if not (run_dir / "checkpoints" / "last.ckpt").is_file():
+        print("\nstopped; no epoch is saved yet", flush=True)
+        return
+    known = {path.partition(".")[0] for path in ALLOWED_PACKAGES}
+    arguments = ["fit", "--ckpt_path", str(run_dir)]
+    arguments += [f"--allow_import={name}" for name in packages if name.partition(".")[0] not in known]
+    print(f"\nstopped; continue with: {PROG} {shlex.join(arguments)}", flush=True)
