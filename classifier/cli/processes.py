@@ -51,12 +51,17 @@ def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
 
 
 def count_started_processes(trainer: L.Trainer) -> dict[str, int]:
-    """Return the number of processes that a launcher such as srun or torchrun has started, by who tells it."""
+    """Return the number of processes that a launcher such as srun or torchrun has started, by who tells it.
+
+    Raises:
+        ValueError: The launcher has started another number of processes per node, or on another number of nodes.
+    """
     environment: ClusterEnvironment | None = getattr(trainer.strategy, "cluster_environment", None)
     if environment is None:
         environment = next((kind() for kind in ENVIRONMENTS if kind.detect()), None)
     counts = {}
     if environment is not None and environment.creates_processes_externally:
+        environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
         counts[type(environment).__name__] = environment.world_size()
     if "WORLD_SIZE" in os.environ:  # set by launchers that Lightning does not detect, such as that of Kubeflow
         counts["WORLD_SIZE"] = int(os.environ["WORLD_SIZE"])

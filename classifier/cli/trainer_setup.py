@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -16,6 +15,7 @@ from classifier.callbacks.tensorboard import TensorBoardReporter
 from classifier.cli.resolve import ResolvedArgv
 from classifier.cli.trainer_parts import list_parts, make_printers
 from classifier.runs.folders import LOGS, create_run_dir
+from classifier.runs.logger import RunLogger
 
 
 def make_evaluation_callbacks(settings: Any) -> list[Callback]:
@@ -46,8 +46,8 @@ def make_plugins(plugins: Any) -> list[Any]:
     return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, AtomicCheckpointIO()]
 
 
-def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
-    """Return a TensorBoardLogger for a new run, or for the run to resume.
+def make_logger(root: str, resolved: ResolvedArgv) -> RunLogger:
+    """Return the logger for a new run, or for the run to resume.
 
     Args:
         root: Folder that contains `lightning_logs`.
@@ -62,7 +62,7 @@ def make_logger(root: str, resolved: ResolvedArgv) -> TensorBoardLogger:
     else:
         folder = Path(root)
         version = create_run_dir(folder / LOGS) if is_first_process() else None
-    return TensorBoardLogger(folder, LOGS, version, default_hp_metric=False)
+    return RunLogger(folder, LOGS, version, default_hp_metric=False)
 
 
 def is_first_process() -> bool:
