@@ -34,15 +34,19 @@ def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
     Raises:
         SettingError: The number differs from the one that the Trainer's settings ask for, or there are several runs
             and either several processes or no folder for a run.
+        ValueError: The launcher has started another number of processes per node, or on another number of nodes.
     """
+    environment = find_environment(trainer)
     # Not `trainer.world_size`: Lightning shards the data by this product.
     asked = trainer.num_nodes * trainer.num_devices
-    for source, started in count_started_processes(trainer).items():
+    for source, started in count_started_processes(environment).items():
         require(
             started == asked,
             f"{started} processes were started ({source}), but --trainer.devices and --trainer.num_nodes ask for "
             f"{asked}: make them agree",
         )
+    if environment is not None:
+        environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
     require(
         seeds == 1 or (asked == 1 and creates_run),
         "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger, or "
@@ -50,18 +54,16 @@ def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
     )
 
 
-def count_started_processes(trainer: L.Trainer) -> dict[str, int]:
-    """Return the number of processes that a launcher such as srun or torchrun has started, by who tells it.
-
-    Raises:
-        ValueError: The launcher has started another number of processes per node, or on another number of nodes.
-    """
+def find_environment(trainer: L.Trainer) -> ClusterEnvironment | None:
+    """Return the environment that describes this process, or None if it was started by itself."""
     environment: ClusterEnvironment | None = getattr(trainer.strategy, "cluster_environment", None)
-    if environment is None:
-        environment = next((kind() for kind in ENVIRONMENTS if kind.detect()), None)
+    return environment or next((kind() for kind in ENVIRONMENTS if kind.detect()), None)
+
+
+def count_started_processes(environment: ClusterEnvironment | None) -> dict[str, int]:
+    """Return the number of processes that a launcher such as srun or torchrun has started, by the source."""
     counts = {}
     if environment is not None and environment.creates_processes_externally:
-        environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
         counts[type(environment).__name__] = environment.world_size()
     if "WORLD_SIZE" in os.environ:  # set by launchers that Lightning does not detect, such as that of Kubeflow
         counts["WORLD_SIZE"] = int(os.environ["WORLD_SIZE"])

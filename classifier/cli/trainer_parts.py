@@ -78,9 +78,9 @@ def raise_for_failing_part(error: BaseException, settings: Any) -> None:
 
 
 def describe(error: Exception) -> str:
-    """Return the message of an error, after the name of its type unless the message is for users."""
+    """Return the message of an error, after the name of its type unless the message is written for users."""
     is_for_users = isinstance(error, (ImportError, ValueError)) or "Misconfiguration" in type(error).__name__
-    return one_line(error) if is_for_users else f"{type(error).__name__}: {one_line(error)}"
+    return one_line(error) if is_for_users or not str(error) else f"{type(error).__name__}: {one_line(error)}"
 
 
 def list_parts(parts: Any) -> list[Any]:

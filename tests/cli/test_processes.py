@@ -14,6 +14,8 @@ from helpers.runs import get_weights, read_events, read_results
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from classifier import MLP, Airbench, Digits
+from classifier.cli import processes
+from classifier.errors import UserError
 
 FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_split", "101")
 HALVES = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--threads", "2")
@@ -116,7 +118,60 @@ def test_checkpoint_of_two_processes_scores_as_they_did_at_the_end_of_training(t
     assert alone["accuracy/test"] == metrics["accuracy/test"]
 
 
-def test_more_processes_than_the_trainer_expects_are_refused(fail, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    status, line = fail(*FIT)
-    assert (status, "2 processes were started, but --trainer.devices" in line) == (2, True)
+SLURM = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "12345"}
+TORCHRUN = {"RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "1"}
+LSF = {
+    **{"JSM_NAMESPACE_RANK": "0", "JSM_NAMESPACE_LOCAL_RANK": "0", "JSM_NAMESPACE_SIZE": "2"},
+    **{"LSB_JOBID": "1234", "LSB_DJOB_RANKFILE": "hosts", "LSB_AFFINITY_HOSTFILE": "hosts"},
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, 1, "2 processes were started (WORLD_SIZE), but --trainer.devices"),
+        ({"WORLD_SIZE": "1", "LOCAL_RANK": "0"}, 2, "1 processes were started (WORLD_SIZE), but --trainer.devices"),
+        ({"WORLD_SIZE": "two"}, 1, "invalid literal for int() with base 10: 'two'"),
+        ({**TORCHRUN, "WORLD_SIZE": "1"}, 2, "1 processes were started (TorchElasticEnvironment), but"),
+        ({**SLURM, "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "2"}, 2, "1 processes were started (SLURM"),
+        ({**SLURM, "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, 1, "2 processes were started (SLURM"),
+        ({**SLURM, "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "3"}, 2, "--ntasks-per-node=3` does not match"),
+        ({**SLURM, "SLURM_NTASKS": "2"}, 1, "Use `--ntasks-per-node=2` instead"),
+        (LSF, 1, "2 processes were started (LSFEnvironment), but --trainer.devices"),
+        (LSF, 3, "2 processes were started (LSFEnvironment), but --trainer.devices"),
+    ],
+)
+def test_another_number_of_processes_than_the_settings_ask_for_is_refused(
+    fail, monkeypatch, environment, devices, message
+):
+    monkeypatch.setattr("socket.gethostname", lambda: "node1")
+    Path("hosts").write_text("launch\nnode1\nnode1\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setattr("classifier.cli.main.time.sleep", lambda _: None)
+    status, line = fail(*FIT, "--trainer.accelerator", "cpu", "--trainer.devices", devices)
+    assert (status, message in line) == (2, True), line
+
+
+def test_process_says_for_whom_it_waits(capsys, monkeypatch):
+    monkeypatch.setenv("MASTER_PORT", "29512")
+    monkeypatch.setattr(processes, "SECONDS_UNTIL_MESSAGE", 0.0)
+    trainer = L.Trainer(accelerator="cpu", devices=2, num_nodes=3, logger=False)
+    trainer.strategy.cluster_environment.set_world_size(6)
+    with processes.wait_for_processes(trainer, before_exit=lambda: None):
+        printed = ""
+        while not printed:
+            printed = capsys.readouterr().out
+    assert printed == "waiting for 6 processes on 3 nodes at 127.0.0.1:29512\n"
+
+
+def test_unreachable_processes_are_reported_in_one_line():
+    trainer = L.Trainer(accelerator="cpu", devices=2, logger=False)
+    trainer.strategy.cluster_environment.set_world_size(2)
+    error = torch.distributed.DistStoreError("timed out after 1800 s\nat line 1")
+    with (
+        pytest.raises(UserError, match=r"^the processes of this run cannot reach each other: timed out after 1800 s$"),
+        processes.wait_for_processes(trainer, before_exit=lambda: None),
+    ):
+        raise error

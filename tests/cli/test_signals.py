@@ -1,15 +1,20 @@
 """Runs that are stopped by a signal, and runs that two programs would write to."""
 
 import contextlib
+import hashlib
 import os
 import re
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.processes import wait_for
+from helpers.processes import SERVER, run_as_program, wait_for
 from helpers.runs import FIT_DIGITS, LOGS
+
+from classifier.cli import signals
 
 ENDLESS = (*FIT_DIGITS, "--trainer.max_epochs", "100000")
 TWO_PROCESSES = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
@@ -93,3 +98,76 @@ def test_run_stopped_in_its_first_epoch_reports_that_nothing_is_saved(start):
     process.join(30)
     assert process.exitcode == 143
     assert OUT.read_text().endswith("stopped; no epoch is saved yet\n")
+
+
+def block(folder: Path, replaces_handler: bool) -> None:
+    """Call C code that no signal interrupts for 20 s, and write to a file what happened."""
+    from classifier.cli import signals
+
+    os.chdir(folder)
+    signals.SECONDS_TO_RESPOND = 0.2
+    with signals.raise_on_signals(), signals.exit_if_blocked(lambda: Path("exit").touch()):
+        if replaces_handler:
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+        Path("started").touch()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2 * 10**6 if replaces_handler else 10**8)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_process_whose_main_thread_is_blocked_exits_after_a_signal(tmp_path, number, status):
+    process = SERVER.Process(target=block, args=(tmp_path, False))
+    process.start()
+    wait_for(Path("started").exists)
+    os.kill(process.pid, number)
+    process.join(15)
+    assert process.exitcode == status
+    assert Path("exit").exists()
+
+
+def test_handler_of_somebody_else_is_waited_for(tmp_path):
+    process = SERVER.Process(target=block, args=(tmp_path, True))
+    process.start()
+    wait_for(Path("started").exists)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(15)
+    assert process.exitcode == 7
+
+
+def test_signal_that_the_main_thread_handles_raises_an_exception_and_everything_is_restored():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for number, kind in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, signals.Terminated)):
+        threads = threading.active_count()
+        with pytest.raises(kind), signals.raise_on_signals(), signals.exit_if_blocked(pytest.fail):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        assert threading.active_count() == threads
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_signal_of_a_forked_process_does_not_reach_its_parent():
+    with signals.exit_if_blocked(lambda: None):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(signal.set_wakeup_fd(-1) == -1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def wait_for_another_node(folder: Path) -> None:
+    """Train on the first of two nodes, the second of which is never started, with short waits."""
+    from classifier.cli import processes, signals
+
+    processes.SECONDS_UNTIL_MESSAGE = signals.SECONDS_TO_RESPOND = 0.5
+    os.environ["MASTER_PORT"] = "29543"
+    run_as_program((*ENDLESS, "--trainer.accelerator", "cpu", "--trainer.num_nodes", "2"), folder)
+
+
+def test_process_that_waits_for_another_node_says_so_and_is_stopped_by_sigterm(tmp_path):
+    process = SERVER.Process(target=wait_for_another_node, args=(tmp_path,))
+    process.start()
+    wait_for(lambda: OUT.exists() and "waiting for" in OUT.read_text())
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(15)
+    assert process.exitcode == 143
+    message = "waiting for 2 processes on 2 nodes at 127.0.0.1:29543\n\nstopped; no epoch is saved yet\n"
+    assert (OUT.read_text(), ERR.read_text()) == (message, "")
