@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -138,8 +137,7 @@ def test_signal_that_the_main_thread_handles_raises_an_exception_and_everything_
     for number, kind in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, signals.Terminated)):
         threads = threading.active_count()
         with pytest.raises(kind), signals.raise_on_signals(), signals.exit_if_blocked(pytest.fail):
-            os.kill(os.getpid(), number)
-            time.sleep(5)
+            signal.raise_signal(number)
         assert threading.active_count() == threads
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert signal.set_wakeup_fd(-1) == -1

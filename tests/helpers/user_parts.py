@@ -1,0 +1,36 @@
+"""Callbacks as a user might write them."""
+
+from lightning.pytorch.callbacks import Callback, ProgressBar, TQDMProgressBar
+
+
+class Fails(Callback):
+    """A callback that cannot be built."""
+
+    def __init__(self, number: int = 0) -> None:
+        raise RuntimeError(f"number {number}\nis wrong")
+
+
+class FailsLater(Callback):
+    """A callback with a bug in a hook."""
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        raise RuntimeError("a bug")
+
+
+class Interrupts(Callback):
+    """A callback that stops the run as Ctrl-C would, in its second epoch."""
+
+    def on_train_epoch_start(self, trainer, *_: object) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+
+class Dots(ProgressBar):
+    """A progress bar of the user's own."""
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        print(".")
+
+
+class WideBar(TQDMProgressBar):
+    """A progress bar derived from one of Lightning's."""
