@@ -93,8 +93,14 @@ def wait_for_processes(trainer: L.Trainer, before_exit: Callable[[], object]) ->
     try:
         with exit_if_blocked(before_exit):
             yield
-    except torch.distributed.DistError as error:
-        raise UserError(f"the processes of this run cannot reach each other: {first_line(error)}") from error
+    except RuntimeError as error:
+        # Those of Gloo, PyTorch's backend on CPUs, have no type of their own.
+        if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
+            raise UserError(
+                "another process of this run has ended or cannot be reached; if it has printed an error, that is the "
+                f"cause: {first_line(error)}"
+            ) from error
+        raise
     finally:
         timer.cancel()
 
