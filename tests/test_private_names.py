@@ -25,6 +25,7 @@ ALLOWED = {
     ("cli/profiling.py", "_is_profiler_enabled"),  # torch: torch.autograd.profiler
     ("models/base.py", "_current_fx_name"),  # lightning: LightningModule
 }
+DOCUMENTED = {"_exit"}  # of os, in Python's documentation
 PRIVATE = re.compile(r"_[a-zA-Z]\w*")
 
 
@@ -62,7 +63,7 @@ def list_private_names(tree: ast.AST) -> set[str]:
 def test_no_other_private_name_of_another_package_is_used():
     trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
     used = {(file, name) for file, tree in trees.items() for name in list_private_names(tree) - list_definitions(tree)}
-    assert used == ALLOWED
+    assert {(file, name) for file, name in used if name not in DOCUMENTED} == ALLOWED
 
 
 def test_private_names_of_a_module_are_found():

@@ -177,7 +177,7 @@ def test_process_that_has_ended_or_cannot_be_reached_is_reported_in_one_line(err
     trainer = L.Trainer(accelerator="cpu", devices=2, logger=False)
     trainer.strategy.cluster_environment.set_world_size(2)
     with (
-        pytest.raises(UserError, match="^another process of this run has ended or cannot be reached; .*$"),
+        pytest.raises(UserError, match=r"^another process of this run has ended or cannot be reached; .*$"),
         processes.wait_for_processes(trainer, before_exit=lambda: None),
     ):
         raise error

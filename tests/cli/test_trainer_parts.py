@@ -65,7 +65,7 @@ def test_bug_in_a_hook_of_the_user_is_shown_with_its_traceback(run):
         run(*SHORT, "--allow_import=helpers", *use("callbacks", "helpers.user_parts.FailsLater"))
 
 
-@pytest.mark.parametrize("bar", ["TQDMProgressBar", "helpers.user_parts.WideBar", "helpers.user_parts.Dots"])
+@pytest.mark.parametrize("bar", ["TQDMProgressBar", "helpers.user_parts.Dots"])
 def test_progress_bar_of_the_user_replaces_ours_and_the_results_are_printed(run, bar):
     printed = run(*SHORT, "--allow_import=helpers", *use("callbacks", bar))
     assert "epoch 1/1  train loss" in printed

@@ -1,6 +1,6 @@
 """Callbacks as a user might write them."""
 
-from lightning.pytorch.callbacks import Callback, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 
 
 class Fails(Callback):
@@ -30,7 +30,3 @@ class Dots(ProgressBar):
 
     def on_train_epoch_end(self, *_: object) -> None:
         print(".")
-
-
-class WideBar(TQDMProgressBar):
-    """A progress bar derived from one of Lightning's."""
