@@ -1,4 +1,4 @@
-"""Base class of the datasets that torchvision downloads and reads."""
+"""Base class of the datasets that torchvision downloads."""
 
 import contextlib
 import io
@@ -18,9 +18,11 @@ DOWNLOAD_TIMEOUT = 5  # seconds without an answer
 
 
 class TorchvisionDataModule(ImageDataModule):
-    """Base class of the datasets that torchvision downloads and reads.
+    """Base class of the datasets that torchvision downloads.
 
-    A subclass also sets `torchvision_class`, the `folder` of the files below the root, and the names of the `files`.
+    The files are not read by torchvision, which allocates memory and unpickles before a file that may be hostile is
+    checked, and prefers a file `processed/training.pt` to those of FashionMNIST. A subclass also sets
+    `torchvision_class`, the `folder` of the files below the root, and the names of the `files`.
     """
 
     torchvision_class: type[torchvision.datasets.VisionDataset]
@@ -28,8 +30,16 @@ class TorchvisionDataModule(ImageDataModule):
     files: tuple[str, ...]
 
     @abstractmethod
-    def describe_damage(self, file: Path) -> str | None:
+    def check_file(self, file: Path) -> None:
+        """Raise an error whose message describes the damage to one of the files, if there is any."""
+
+    def _describe_damage(self, file: Path) -> str | None:
         """Return a description of the damage to one of the files, or None if there is none."""
+        try:
+            self.check_file(file)
+        except Exception as error:
+            return one_line(getattr(error, "strerror", None) or error)
+        return None
 
     def _read_checked(self, split: str) -> tuple[ImageSource, Tensor]:
         """Read a split, check it, and return its ImageSource and its int64 labels (N,).
@@ -41,7 +51,7 @@ class TorchvisionDataModule(ImageDataModule):
             return super()._read_checked(split)
         except Exception as error:
             folder = Path(self.hparams.root, self.folder)
-            damages = {name: damage for name in self.files if (damage := self.describe_damage(folder / name))}
+            damages = {name: damage for name in self.files if (damage := self._describe_damage(folder / name))}
             reasons = [f"{name} {damage}" for name, damage in damages.items()] or [one_line(error)]
             raise UserError(
                 f"{type(self).__name__}: the files in {folder} are damaged: {'; '.join(reasons)}. "
