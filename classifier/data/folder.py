@@ -1,6 +1,7 @@
 """Images of the user, in one folder per class."""
 
 import math
+import unicodedata
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -38,7 +39,8 @@ class ImageFolder(ImageDataModule):
 
     Raises:
         SettingError: An argument is out of range.
-        UserError: There are fewer than two class folders, or files cannot be read.
+        UserError: There are fewer than two class folders, one has a name that cannot be printed, or files cannot be
+            read.
     """
 
     mean = (0.5,)  # as for CIFAR10; the base's mean of 0 and std of 1 would leave all inputs positive
@@ -69,7 +71,8 @@ class ImageFolder(ImageDataModule):
         """Return the names of the class folders, and set `has_split_folders`.
 
         Raises:
-            UserError: There are fewer than two class folders, `test/` has none, or it has one that `train/` lacks.
+            UserError: There are fewer than two class folders, one has a name that cannot be printed, `test/` has none,
+                or it has one that `train/` lacks.
         """
         train, test = root / "train", root / "test"
         self.has_split_folders = bool(list_subfolders(train))
@@ -78,6 +81,9 @@ class ImageFolder(ImageDataModule):
             raise UserError(
                 f"{root} must contain a folder for each of two or more classes, or train/ and test/ that do"
             )
+        # TensorBoard and files of results take UTF-8 only, and control characters would garble the terminal.
+        if unprintable := [name for name in class_names if {unicodedata.category(c) for c in name} & {"Cc", "Cs"}]:
+            raise UserError(f"{root}: rename the folder {unprintable[0]!a}: a class name must be printable")
         if self.has_split_folders:
             tested = list_subfolders(test)
             if not tested:
