@@ -139,7 +139,7 @@ def _read_cache(cached: Path, shape: tuple[int, ...]) -> Tensor | None:
             if version != (1, 0) or header != (shape, False, np.dtype(np.uint8)):
                 return None
             images = torch.empty(shape, dtype=torch.uint8)
-            pixels = memoryview(images.numpy().reshape(-1))
+            pixels = images.numpy().reshape(-1).data
             for start in range(0, len(pixels), CHUNK):
                 pixels[start : start + CHUNK] = member.read(CHUNK)
             return None if member.read(1) else images  # the CRC is compared at the end of the member only

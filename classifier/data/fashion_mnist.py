@@ -90,4 +90,4 @@ def read_idx(file: Path, dimensions: int) -> tuple[Tensor, int]:
         values = torch.empty(sizes, dtype=torch.uint8)
         if stream.readinto(values.numpy().reshape(-1).data) != size:
             raise UserError("changed while it was read")
-    return values, zlib.crc32(values.numpy(), zlib.crc32(header))
+    return values, zlib.crc32(values.numpy().data, zlib.crc32(header))

@@ -2,11 +2,11 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular_file(path: str | os.PathLike[str], max_bytes: int, follow_links: bool = True) -> BinaryIO:
+def open_regular_file(path: str | os.PathLike[str], max_bytes: int, follow_links: bool = True) -> BufferedReader:
     """Open a regular file for reading; the caller must close it.
 
     Reading from a named pipe or a device could wait forever, and opening some devices has side effects.

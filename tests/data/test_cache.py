@@ -1,6 +1,7 @@
 """The cache of decoded images on disk."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,20 @@ def test_a_record_of_a_check_that_the_cache_did_not_write_is_not_believed(split_
         ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
         assert len(decoded) == NUM_FILES
         assert record.read_bytes() == written
+
+
+def test_a_header_that_announces_a_huge_array_allocates_no_memory(split_root, monkeypatch):
+    first = load_images(split_root)
+    (file,) = (split_root / ".cache").iterdir()
+    with zipfile.ZipFile(file, "w") as archive, archive.open(f"{file.stem}.npy", "w") as member:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6)}
+        np.lib.format.write_array_header_1_0(member, header)
+    empty = torch.empty
+
+    def allocate(*shape, **options):
+        assert np.prod(shape[0] if isinstance(shape[0], tuple) else shape) < 10**6
+        return empty(*shape, **options)
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    again = load_images(split_root)
+    assert all(torch.equal(first[split], again[split]) for split in first)

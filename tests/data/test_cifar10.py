@@ -1,5 +1,9 @@
 """CIFAR10: its files, and the refusal of changed ones."""
 
+import contextlib
+import hashlib
+import os
+
 import pytest
 import torch
 from helpers.data_files import make_images
@@ -25,3 +29,29 @@ def test_a_file_with_a_wrong_md5_sum_is_named_and_not_unpickled(cifar_root, tmp_
     with pytest.raises(ValueError, match=r"data_batch_2 has a wrong md5 sum. Delete data_batch_2, "):
         CIFAR10(root=str(cifar_root)).setup("fit")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_no_file_runs_code_even_if_it_is_replaced_after_its_check(cifar_root, tmp_path, monkeypatch, name):
+    file = cifar_root / "cifar-10-batches-py" / name
+
+    class ReplacingHash:
+        def __init__(self, content, **_options):
+            self.original = original(content, **_options)
+
+        def hexdigest(self):
+            file.write_bytes(b"cposix\nsystem\n(S'touch owned'\ntR.")
+            return self.original.hexdigest()
+
+    original = hashlib.md5
+    monkeypatch.setattr("classifier.data.cifar10.hashlib.md5", ReplacingHash)
+    with contextlib.suppress(ValueError):
+        CIFAR10(root=str(cifar_root)).setup("fit")
+    assert file.read_bytes().startswith(b"cposix")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(cifar_root):
+    os.truncate(cifar_root / "cifar-10-batches-py" / "test_batch", 10**12)
+    with pytest.raises(ValueError, match=r"test_batch its size of 1,000,000,000,000 bytes is above the limit"):
+        CIFAR10(root=str(cifar_root)).setup("test")

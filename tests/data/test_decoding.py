@@ -1,12 +1,16 @@
 """Decoding of image files of all formats, modes and sizes."""
 
+import contextlib
+import io
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.data.decoding import ImageError, read_image
+from classifier.data.decoding import FORMATS, ImageError, get_formats, read_image
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 COLOUR = np.stack([GREY, GREY.T, 255 - GREY], axis=2)
@@ -110,3 +114,56 @@ def test_an_image_with_too_many_pixels_is_refused_like_a_damaged_file(broken, mo
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # Pillow warns above it, and fails above twice as many
     with pytest.raises(ImageError, match=r"intact\.png.*decompression bomb"):
         read_image(broken / "intact.png", (3, 32, 32))
+
+
+def test_a_format_that_pillow_hands_to_a_program_is_refused_whatever_its_name(tmp_path, monkeypatch):
+    def start_program(*_args, **_options):
+        pytest.fail("a program was started")
+
+    monkeypatch.setattr("subprocess.check_call", start_program)
+    monkeypatch.setattr("subprocess.Popen", start_program)
+    for name, message in (("a.eps", "EPS files are not read; convert it to PNG"), ("a.png", "is not an image")):
+        Image.fromarray(COLOUR).save(tmp_path / name, "EPS")
+        with pytest.raises(ImageError, match=message):
+            read_image(tmp_path / name, (3, 16, 16))
+
+
+def test_every_format_that_is_read_exists_in_pillow():
+    assert set(get_formats()) == set(FORMATS)
+
+
+def test_a_progressive_jpeg_with_many_scans_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(COLOUR).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content[content.rindex(b"\xff\xda") : -2]
+    for repeated in (80, 100):
+        (tmp_path / f"{repeated}.jpg").write_bytes(content[:-2] + last * repeated + content[-2:])
+    assert read_image(tmp_path / "80.jpg", (3, 16, 16)).shape == (3, 16, 16)
+    with pytest.raises(ImageError, match="it has 110 scans, above the limit of 100"):
+        read_image(tmp_path / "100.jpg", (3, 16, 16))
+
+
+def test_the_largest_value_is_that_of_the_whole_image_although_strips_are_converted(tmp_path, monkeypatch):
+    Image.fromarray(GREY.astype(np.float32) / 10).save(tmp_path / "a.tif")
+    whole = read_array(tmp_path / "a.tif", 1)
+    monkeypatch.setattr("classifier.data.decoding.STRIP_PIXELS", 40)
+    assert np.array_equal(read_array(tmp_path / "a.tif", 1), whole)
+    assert whole.max() == 26  # 25.5 of 255
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\0b.png", "a\udcffb.png"])
+def test_a_name_that_cannot_be_printed_gives_a_one_line_error(tmp_path, name):
+    with pytest.raises(ImageError, match=r"a\?b\.png cannot be read as an image") as error:
+        read_image(str(tmp_path / name), (3, 16, 16))
+    assert str(error.value).isprintable()
+
+
+def test_files_are_closed_after_reading_intact_and_damaged_images(broken):
+    (broken / "16-bit.tif").write_bytes(b"II*\0")
+    os.mkfifo(broken / "pipe.png")
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for i in range(300):
+        with contextlib.suppress(ImageError):
+            read_image(sorted(broken.iterdir())[i % 7], (3, 16, 16))
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened

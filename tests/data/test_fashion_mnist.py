@@ -1,10 +1,15 @@
 """FashionMNIST: its files, and the report of damaged ones."""
 
+import math
+import os
+import zlib
+
 import pytest
 import torch
 from helpers.data_files import make_images, write_fashion_mnist
 
 from classifier import FashionMNIST
+from classifier.data.fashion_mnist import PUBLISHED
 
 
 def test_images_and_labels_are_those_of_the_files(fashion_root):
@@ -42,3 +47,59 @@ def test_a_damaged_file_is_reported_with_its_damage_and_which_file_to_delete(tmp
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(ValueError, match=f"FashionMNIST: the files in {file.parent} are damaged: .*{message}"):
         FashionMNIST(root=str(tmp_path)).setup("fit")
+
+
+def test_a_file_with_the_size_of_the_published_one_and_other_contents_is_reported(tmp_path, monkeypatch):
+    write_fashion_mnist(tmp_path)
+    file = tmp_path / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
+    published = {**PUBLISHED, file.name: ((130, 28, 28), zlib.crc32(file.read_bytes()))}
+    monkeypatch.setattr("classifier.data.fashion_mnist.PUBLISHED", published)
+    FashionMNIST(root=str(tmp_path)).setup("test")
+    content = bytearray(file.read_bytes())
+    content[5000] ^= 1
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match=f"{file.name} is not the published file of FashionMNIST"):
+        FashionMNIST(root=str(tmp_path)).setup("test")
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "message"),
+    [
+        (b"\0\0\x08\x03" + b"\xff" * 12, 100, "has 100 values where its header announces 4294967295 x 4294967295"),
+        (b"\0\0\x08\x03" + b"\0\x01\0\0" * 3, 2**48, "bytes is above the limit of 1,000,000,000"),
+        (b"\0\0\x08\x03" + b"\0" * 4 + b"\xff" * 8, 0, "has no values"),
+    ],
+    ids=["announced", "sparse", "empty"],
+)
+def test_sizes_are_checked_before_memory_is_allocated(tmp_path, monkeypatch, header, size, message):
+    file = write_fashion_mnist(tmp_path) / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
+    file.write_bytes(header)
+    os.truncate(file, min(len(header) + size, 10**13))
+    empty = torch.empty
+
+    def allocate(sizes, **options):
+        assert math.prod(sizes) < 10**6
+        return empty(sizes, **options)
+
+    monkeypatch.setattr(torch, "empty", allocate)
+    with pytest.raises(ValueError, match=message):
+        FashionMNIST(root=str(tmp_path)).setup("test")
+
+
+def test_only_the_files_that_are_checked_are_read(tmp_path):
+    write_fashion_mnist(tmp_path)
+    processed = tmp_path / "FashionMNIST" / "processed"
+    processed.mkdir()
+    for name in ("training.pt", "test.pt"):  # torchvision would read these instead
+        torch.save((torch.zeros(3, 28, 28, dtype=torch.uint8), torch.zeros(3, dtype=torch.long)), processed / name)
+    data = FashionMNIST(root=str(tmp_path))
+    data.setup("test")
+    assert len(data.datasets["test"]) == 130
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_without_waiting(tmp_path):
+    file = write_fashion_mnist(tmp_path) / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(ValueError, match=f"{file.name} it is not a regular file"):
+        FashionMNIST(root=str(tmp_path)).setup("test")

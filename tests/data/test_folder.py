@@ -1,5 +1,8 @@
 """Datasets made of the user's own folders."""
 
+import os
+import re
+
 import pytest
 import torch
 
@@ -127,3 +130,37 @@ def test_a_run_can_be_tested_from_its_checkpoint_and_repeated_from_its_config(pl
         torch.load(f"lightning_logs/version_{i}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for i in (0, 1)
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_files_that_are_not_images_are_named_and_none_makes_the_program_wait(split_root, fail):
+    folder = split_root / "train/ant"
+    os.mkfifo(folder / "pipe.png")
+    (folder / "dangling.png").symlink_to("missing")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "folder.png").mkdir()
+    (folder / "device.png").symlink_to("/dev/zero")
+    for cache in (1000, 0):
+        status, line = fail("fit", "--data", "ImageFolder", "--data.root", split_root, "--data.cache", cache)
+        assert status == 1
+        assert "repair or remove 4 of 55 files" in line
+        for name, reason in (
+            ("pipe", "not a regular"),
+            ("dangling", "No such"),
+            ("loop", "Too many"),
+            ("device", "not"),
+        ):
+            assert re.search(f"{name}.png cannot be read as an image: [^;]*{reason}", line), line
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\udcff"])
+def test_a_class_name_that_cannot_be_printed_is_refused_in_one_line(plain_root, fail, name):
+    (plain_root / "ant").rename(plain_root / name)
+    status, line = fail("fit", "--data", "ImageFolder", "--data.root", plain_root)
+    assert (status, "rename the folder 'a" in line, "must be printable" in line) == (1, True, True), line
+
+
+@pytest.mark.parametrize("data", ["ImageFolder", "FashionMNIST", "CIFAR10"])
+def test_a_null_character_in_the_root_is_refused_in_one_line(tmp_path, fail, data):
+    (tmp_path / "config.yaml").write_text(f'data: {{class_path: {data}, init_args: {{root: "a\\0b"}}}}')
+    status, line = fail("fit", "--config", "config.yaml")
+    assert (status, "root must be a path without null characters" in line) == (2, True), line

@@ -28,3 +28,36 @@ def test_subfolders_are_sorted_and_exclude_hidden_folders_and_files(tmp_path):
     (tmp_path / "file").touch()
     assert list_subfolders(tmp_path) == ("A", "b")
     assert list_subfolders(tmp_path / "missing") == ()
+
+
+def test_files_of_formats_that_are_not_read_are_not_image_files(tmp_path):
+    for name in ("a.eps", "b.h5", "c.wmf"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"contains no image files \(AVIF, .*PNG"):
+        list_image_files([tmp_path])
+
+
+def test_links_are_listed_and_a_cycle_of_links_ends(tmp_path):
+    (tmp_path / "b.png").mkdir()
+    (tmp_path / "b.png/a.png").symlink_to("missing")
+    (tmp_path / "b.png/loop").symlink_to(tmp_path)
+    (tmp_path / "c.png").symlink_to("c.png")
+    assert list_image_files([tmp_path]) == [str(tmp_path / "c.png"), str(tmp_path / "b.png/a.png")]
+    assert list_subfolders(tmp_path) == ("b.png",)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "a.png").touch()
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
+    for list_folder in (lambda path: list_image_files([path.parent]), list_subfolders):
+        with pytest.raises(ValueError, match="locked cannot be listed: Permission denied"):
+            list_folder(tmp_path / "locked")
