@@ -32,6 +32,8 @@ LIMITS_FROM_DATA: dict[str, Limit] = {
 def is_tuple_of(values: Any, holds: Callable[[Any], bool]) -> bool:
     """Return whether `values` is None, or a tuple of values for which `holds` returns True."""
     return values is None or (isinstance(values, tuple) and all(map(holds, values)))
+
+
 # pathlib would take an address such as s3://bucket for a relative path.
 LOCAL_PATH: Limit = (
     "a local path",

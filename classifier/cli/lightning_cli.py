@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import classifier
@@ -18,8 +17,9 @@ from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seed, check_seeds, print_outside_paths
 from classifier.cli.config_types import check_types
-from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP, set_threads
+from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
+from classifier.cli.options import add_options
 from classifier.cli.processes import check_processes, wait_for_processes
 from classifier.cli.profiling import NoProfiler, record_only_while_profiling
 from classifier.cli.quiet import silence_lightning
@@ -125,33 +125,7 @@ class ClassifierCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the package's own options, and link the network's `image_shape` and `num_classes` to the data."""
-        parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
-        parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's folder or a .ckpt file.",
-        )
-        parser.add_argument(
-            "--allow_import",
-            action="append",
-            default=[],
-            metavar="PACKAGE",
-            help=ALLOW_IMPORT_HELP,
-        )
-        if self.command == "fit":
-            parser.add_argument(
-                "--pictures",
-                type=bool,
-                default=True,
-                help="Whether to write images, predictions and errors to TensorBoard.",
-            )
-            parser.add_argument(
-                "--seeds",
-                type=PositiveInt,
-                default=1,
-                help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
-                "standard deviation is printed at the end.",
-            )
+        add_options(parser, self.command)
         for name in ARGS_FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 

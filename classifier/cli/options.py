@@ -1,0 +1,37 @@
+"""Options of `fit`, `validate` and `test` in addition to those of the network, the data and the Trainer."""
+
+from jsonargparse import ArgumentParser
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from classifier.cli.function_commands import ALLOW_IMPORT_HELP, THREADS_HELP
+
+
+def add_options(parser: ArgumentParser, command: str) -> None:
+    """Add the package's own options to the parser of a command: "fit", "validate" or "test"."""
+    parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
+    parser.add_argument(
+        "--ckpt_path",
+        type=str | None,
+        help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's folder or a .ckpt file.",
+    )
+    parser.add_argument(
+        "--allow_import",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help=ALLOW_IMPORT_HELP,
+    )
+    if command == "fit":
+        parser.add_argument(
+            "--pictures",
+            type=bool,
+            default=True,
+            help="Whether to write images, predictions and errors to TensorBoard.",
+        )
+        parser.add_argument(
+            "--seeds",
+            type=PositiveInt,
+            default=1,
+            help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
+            "standard deviation is printed at the end.",
+        )
