@@ -3,7 +3,7 @@
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from classifier.callbacks.reporting import count_images
+from classifier.callbacks.epoch_metrics import get_epoch_metrics
 from classifier.errors import UserError
 
 
@@ -15,26 +15,25 @@ class CompletenessCheck(Callback):
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Check the number of evaluated validation images."""
         if trainer.state.fn == "validate":
-            check_completeness(trainer, pl_module, "val")
+            check_completeness(trainer, "val")
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Check the number of evaluated test images."""
-        check_completeness(trainer, pl_module, "test")
+        check_completeness(trainer, "test")
 
 
-def check_completeness(trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+def check_completeness(trainer: L.Trainer, split: str) -> None:
     """Check that as many images were evaluated as a split has.
 
     Args:
         trainer: The Trainer.
-        module: The network, with the metrics of the split.
         split: "val" or "test".
 
     Raises:
         UserError: The number is another one, although neither `limit_<split>_batches` nor `fast_dev_run` is set.
     """
     expected = len(trainer.datamodule.datasets[split])
-    evaluated = count_images(module, split)
+    evaluated = get_epoch_metrics(trainer).images_scored[split]
     # A limit of 1 is one batch, and a limit of 1.0 is all of them.
     limit = getattr(trainer, f"limit_{split}_batches")
     if evaluated != expected and isinstance(limit, float) and limit == 1.0:
