@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ from classifier.errors import SettingError, one_line, require
 
 # A `config.yaml` of a run has about 150 nodes in 3 levels and 4 kB.
 MAX_BYTES = 1_000_000
-MAX_NODES = 10_000  # after expansion of aliases
+# After expansion of aliases. jsonargparse copies a list for each of its items: 2,000 numbers take it 1.5 s. For a text,
+# which can be a class path, or a table in a list, it takes 20 times as long.
+MAX_NODES = 2_000
+NODES_PER_ENTRY = 20
 MAX_DEPTH = 30
 MAX_CHARACTERS = 4096  # of a value or a key, the longest path on Linux
 MAX_INTEGER = 2**63
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 parse_yaml = get_loader("yaml")
 
 
@@ -30,9 +35,9 @@ class _Collection:
         self.keys: set[str] | None = set() if isinstance(event, yaml.MappingStartEvent) else None
         self.nodes, self.items = 1, 0
 
-    def add(self, nodes: int) -> None:
+    def add(self, nodes: int, is_number: bool = False) -> None:
         """Count the nodes of one more item; a key is an item, too."""
-        self.nodes += nodes
+        self.nodes += nodes if is_number or self.keys is not None else nodes + NODES_PER_ENTRY
         self.items += 1
         require(self.nodes <= MAX_NODES, f"more than {MAX_NODES:,} values, counting aliases")
 
@@ -44,7 +49,7 @@ class _Collection:
         if self.keys is not None and self.items % 2 == 0:
             require(event.value not in self.keys, f"line {line} repeats the key {event.value}")
             self.keys.add(event.value)
-        self.add(1)
+        self.add(1, is_number=NUMBER.fullmatch(event.value) is not None)
 
 
 def get_line(event: yaml.Event) -> int:

@@ -51,6 +51,7 @@ def check_arguments(option: str, cls: type, arguments: dict[str, Any]) -> None:
     Raises:
         SettingError: See `check_types`.
     """
+    require(isinstance(arguments, dict), f"{option}: expected a table of settings")
     for name, value in arguments.items():
         annotation, default = find_parameter(cls, name)
         if not is_default(value, default):
@@ -104,6 +105,10 @@ def check_class(option: str, spec: dict[str, Any], annotation: Any) -> None:
     # Not issubclass, which a protocol can answer for a class that is not derived from it.
     if not (isinstance(cls, type) and bases & set(cls.__mro__)):
         raise SettingError(f"{option}: {path} is {explain(annotation)}")
+    parameters = inspect.signature(cls).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in spec.get("dict_kwargs") or {}:  # which the parser has not checked
+        require(takes_any or name in parameters, f"{option}: {cls.__name__} does not take {name}")
     for key in ("init_args", "dict_kwargs"):
         check_arguments(option, cls, spec.get(key) or {})
 

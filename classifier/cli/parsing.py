@@ -131,7 +131,7 @@ class OneLineErrorParser(ArgumentParser):
         """
         try:
             settings = super().parse_args(*args, **kwargs)
-        except (UnicodeDecodeError, RecursionError, AttributeError) as error:  # the last of a list in place of a table
+        except (UnicodeDecodeError, RecursionError) as error:
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
         check_null_bytes(settings.as_dict())
         return settings

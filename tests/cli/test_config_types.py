@@ -133,13 +133,14 @@ REFUSED = [
         "torch.fx.graph_module._exec_with_source is not part of classifier; if you trust it, add --allow_import torch",
     ),
     (
-        "callbacks: {class_path: LambdaCallback, init_args: {on_fit_start: torch.distributed.launcher.api.elastic_launch}}",
+        "callbacks: {class_path: LambdaCallback, init_args: {on_fit_start: "
+        "torch.distributed.launcher.api.elastic_launch}}",
         "torch.distributed.launcher.api.elastic_launch is not part of classifier; if you trust it, add --allow_import",
     ),
     (
         "callbacks: {class_path: LambdaCallback, init_args: {on_fit_start: classifier.export_classifier}}",
-        "--trainer.callbacks.on_fit_start takes a function, which an option or a file cannot give: write a subclass that "
-        "sets it, and allow its package with --allow_import",
+        "--trainer.callbacks.on_fit_start takes a function, which an option or a file cannot give: write a subclass "
+        "that sets it, and allow its package with --allow_import",
     ),
     (
         "callbacks: classifier.export_classifier",
@@ -212,7 +213,7 @@ def test_class_of_an_allowed_package_is_accepted_only_where_its_base_is_expected
     config = {"model": None, "data": None, "trainer": {"callbacks": [{"class_path": "mine.Mine"}]}}
     check_types(Namespace(config))
     config["trainer"] = {"logger": {"class_path": "mine.Mine"}}
-    with pytest.raises(SettingError, match="--trainer.logger: mine.Mine is no class derived from Logger"):
+    with pytest.raises(SettingError, match=r"^--trainer\.logger: mine\.Mine is no class"):
         check_types(Namespace(config))
 
 

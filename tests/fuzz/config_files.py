@@ -16,7 +16,6 @@ import random
 import signal
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
 from datetime import timedelta
@@ -41,6 +40,7 @@ from classifier.cli.main import find_user_error
 from classifier.cli.resolve import RECIPES
 
 MAX_SECONDS = 5.0
+FORBIDDEN = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 PLUGINS = (Precision, ClusterEnvironment, CheckpointIO, LayerSync)
 BASES = {
     **{"model": ImageClassifier, "data": ImageDataModule, "callbacks": Callback, "logger": Logger},
@@ -103,7 +103,7 @@ class ParseOnly(ClassifierCLI):
         raise Stop
 
 
-def command(output: str = "x", ckpt_path: str = "last", batch_size: int = 1) -> NoReturn:
+def command(output: str = "x", ckpt_path: str = "last", batch_size: int = 1) -> NoReturn:  # noqa: ARG001
     """Stop, in place of `predict` or `export`."""
     raise Stop
 
@@ -125,7 +125,7 @@ class Mutator:
     """
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 not for cryptography
         self.names = list_importable_names()
         recipes = [path.read_text() for path in RECIPES.values()]
         self.texts = [*recipes, *(f"model: MLP\ndata: Digits\n{spec}\n" for spec in SPECS)]
@@ -207,26 +207,21 @@ def list_faults(config: Any, keys: tuple[str, ...] = ()) -> list[str]:
     return [] if isinstance(config, plain) or (is_default and not isinstance(config, type)) else [f"{keys}: {config!r}"]
 
 
-EVENTS: list[str] = []
+class Watch:
+    """Records, while it is active, what a configuration must not cause."""
 
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.active = False
+        sys.addaudithook(self.record)
 
-def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Record what a configuration must not cause; an audit hook."""
-    if event == "subprocess.Popen" and "print(json.dumps(sys.path))" in str(arguments):
-        return  # jsonargparse looks for the stubs of a package
-    if event in (
-        "subprocess.Popen",
-        "os.system",
-        "os.exec",
-        "os.posix_spawn",
-        "os.fork",
-        "socket.connect",
-        "pickle.find_class",
-    ):
-        EVENTS.append(f"{event} {arguments}")
-    elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
-        if "__pycache__" not in str(arguments[0]):
-            EVENTS.append(f"{event} {arguments[:2]}")
+    def record(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Record processes, connections and files opened for writing; an audit hook."""
+        if not self.active or "print(json.dumps(sys.path))" in str(arguments):
+            return  # the second is jsonargparse, which looks for the stubs of a package
+        writes = event == "open" and isinstance(arguments[1], str) and bool(set(arguments[1]) & set("wax+"))
+        if event in FORBIDDEN or (writes and "__pycache__" not in str(arguments[0])):
+            self.events.append(f"{event} {arguments[:2]}")
 
 
 def raise_hang(_: int, frame: FrameType | None) -> NoReturn:
@@ -234,12 +229,13 @@ def raise_hang(_: int, frame: FrameType | None) -> NoReturn:
     raise Hang(f"at {frame.f_code.co_filename}:{frame.f_lineno}" if frame else "")
 
 
-def run_case(source: str, data: bytes) -> str | None:
+def run_case(source: str, data: bytes, watch: Watch) -> str | None:
     """Parse one configuration in the current folder, and return what broke, or None.
 
     Args:
         source: "config", "nested", "trainer", "checkpoint" or "command": where the configuration is read from.
         data: The configuration.
+        watch: What records calls.
     """
     Path("case.yaml").write_bytes(data)
     arguments = {
@@ -247,34 +243,41 @@ def run_case(source: str, data: bytes) -> str | None:
         "trainer": ["--config=digits", "--trainer=case.yaml"],
         "checkpoint": [f"--model={data.decode(errors='replace')}"],
     }.get(source, ["--config=case.yaml"])
-    before = set(os.listdir())
-    EVENTS.clear()
-    cli: ParseOnly | None = None
-    started = time.monotonic()
+    before = set(Path().iterdir())
+    watch.events.clear()
+    watch.active = True
     signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            if source == "command":
-                run_function(command, arguments)
-            cli = ParseOnly.__new__(ParseOnly)
-            ParseOnly.__init__(cli, "fit", arguments, None)
-    except Stop:
-        if cli is not None and (faults := list_faults(cli.config.clone(with_meta=False).as_dict() | {"config": None})):
-            return f"accepted {faults[:3]}"
+        fault = parse(source, arguments)
     except Hang as hang:
-        return f"took more than {MAX_SECONDS} s {hang}"
+        fault = f"took more than {MAX_SECONDS} s {hang}"
     except BaseException as error:
-        if not isinstance(error, Exception) or find_user_error(error) is None:
-            return f"{type(error).__name__}: {str(error)[:200]}"
+        is_refusal = isinstance(error, Exception) and find_user_error(error) is not None
+        fault = None if is_refusal else f"{type(error).__name__}: {str(error)[:200]}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    if time.monotonic() - started > MAX_SECONDS:
-        return "took more than 5 s"
-    return (
-        f"caused {EVENTS[:3]}"
-        if EVENTS
-        else (f"left {sorted(set(os.listdir()) - before)}" if set(os.listdir()) - before else None)
-    )
+        watch.active = False
+    if watch.events:
+        return f"caused {watch.events[:3]}"
+    left = set(Path().iterdir()) - before
+    return f"left {left}" if left else fault
+
+
+def parse(source: str, arguments: list[str]) -> str | None:
+    """Parse a command line, and return what the configuration contains apart from plain values and suitable classes."""
+    cli = ParseOnly.__new__(ParseOnly)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            if source == "command":
+                run_function(command, arguments)
+            ParseOnly.__init__(cli, "fit", arguments, None)
+        except Stop:
+            if source == "command":
+                return None
+            config = cli.config.clone(with_meta=False).as_dict()
+            faults = list_faults({key: config[key] for key in ("model", "data", "trainer")})
+            return f"accepted {faults[:3]}" if faults else None
+    return "ended without a result"
 
 
 def fuzz(count: int, seed: int) -> list[tuple[str, bytes, str]]:
@@ -283,13 +286,13 @@ def fuzz(count: int, seed: int) -> list[tuple[str, bytes, str]]:
     Path("nested.yaml").write_text("class_path: nested.yaml\n")
     os.mkfifo("pipe")
     signal.signal(signal.SIGALRM, raise_hang)
-    mutator, faults = Mutator(seed), []
+    mutator, watch, faults = Mutator(seed), Watch(), []
     for i in range(count):
         source = ("config", "config", "config", "nested", "trainer", "checkpoint", "command")[i % 7]
         data = mutator.make()
         if source in ("nested", "trainer", "checkpoint"):
             data = extract(data, {"checkpoint": "model"}.get(source, "trainer"))
-        if fault := run_case(source, data):
+        if fault := run_case(source, data, watch):
             faults.append((source, data, fault))
     return faults
 
@@ -311,7 +314,6 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for name in classifier.__all__:
         getattr(classifier, name)
-    sys.addaudithook(watch)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         faults = fuzz(options.count, options.seed)
     for source, data, fault in faults[:20]:
