@@ -85,6 +85,8 @@ def check_value(option: str, value: Any, annotation: Any) -> None:
             check_value(option, item, annotation)
     elif isinstance(value, int) and abs(value) >= MAX_INTEGER:
         raise SettingError(f"{option}: an integer of more than 64 bits")
+    elif isinstance(value, str) and "\0" in value:
+        raise SettingError(f"{option}: the text contains a null character")
     elif not isinstance(value, PLAIN):
         raise SettingError(f"{option}: {describe(value)} is {explain(annotation)}")
 

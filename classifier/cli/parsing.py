@@ -22,6 +22,7 @@ MAX_MESSAGE = 500  # characters
 NOISE = (
     *("Parser key", "Does not validate", "Subtypes", "Errors:", "NoneType", "Problem with", "Given value"),
     *("Subclass types expect", "a class path (str)", "a dict with", "Not a valid subclass of", "Unable to load config"),
+    "Expected a path but",
 )
 
 
@@ -34,7 +35,9 @@ def shorten_message(message: str) -> str:
     ]
     value = re.search(r"Given value: (?:NestedArg\(.*val=)?'?([^\n')]*)", message)
     lines = [line.strip(" -") for line in message.splitlines()]
-    reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or lines[-1:]
+    reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or [
+        re.sub(r'^Parser key "[\w.]+": *', "", lines[-1])
+    ]
     if denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
         reasons = [f"{denied[1]} is not part of classifier; if you trust it, add --allow_import {denied[2]}"]
     elif reason := re.search(r"\S+ is not part of classifier; if you trust it, add --allow_import \w+", message):

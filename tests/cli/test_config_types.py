@@ -221,3 +221,7 @@ def test_class_of_an_allowed_package_is_accepted_only_where_its_base_is_expected
 def test_integer_of_more_than_64_bits_is_refused(value):
     with pytest.raises(SettingError, match="an integer of more than 64 bits"):
         check_arguments("--trainer", L.Trainer, {"max_epochs": value})
+
+
+def test_text_with_a_null_character_is_refused(fail):
+    assert "--data.root: the text contains a null character" in fail("fit", "--config=digits", "--data.root", "a\0b")[1]
