@@ -16,7 +16,7 @@ from classifier.errors import UserError, first_line
 from classifier.files import read_zip
 
 FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
-MAX_VALUES, MAX_DEPTH = 5_000_000, 50  # of the tables and lists in a checkpoint; a table that occurs twice counts twice
+MAX_VALUES, MAX_DEPTH = 2_000_000, 50  # of the tables and lists in a checkpoint; a table that occurs twice counts twice
 INT64 = range(-(2**63), 2**63)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -80,7 +80,8 @@ TABLE: Check = ("a table", lambda value: isinstance(value, dict))
 ANY = "any key"
 MODEL_CHECKPOINT: dict[str, Any] = {
     "monitor": NAME,
-    "best_model_score": SCORE,
+    "best_model_path!": TEXT,
+    "best_model_score!": SCORE,
     "current_score": SCORE,
     "kth_value": SCORE,
     "best_k_models": {ANY: SCORE},
@@ -104,7 +105,7 @@ DESCRIPTION: dict[str, Any] = {
     "datamodule_hyper_parameters": {ANY: PLAIN},
     "state_dict!": {ANY: WEIGHT},
     "current_model_state": {ANY: WEIGHT},
-    "averaging_state": {ANY: WEIGHT},
+    "averaging_state": {"n_averaged!": SCORE, ANY: WEIGHT},
     "epoch!": COUNT,
     "global_step": COUNT,
     "format_version": COUNT,

@@ -66,8 +66,12 @@ def read_zip(source: str | os.PathLike | IO[bytes]) -> io.BytesIO:
         source: Path of the file, or the file opened for reading.
 
     Raises:
-        UserError: The file is not a zip file, or is damaged. The message does not name the file.
+        OSError: The file cannot be opened.
+        UserError: It is not a zip file, or is damaged. The message does not name the file.
     """
+    if isinstance(source, (str, os.PathLike)):
+        with Path(source).open("rb") as file:
+            return read_zip(file)
     copy = io.BytesIO()
     try:
         with zipfile.ZipFile(source) as archive, zipfile.ZipFile(copy, "w") as checked:
@@ -75,13 +79,10 @@ def read_zip(source: str | os.PathLike | IO[bytes]) -> io.BytesIO:
             # PyTorch compresses nothing and ignores case. Records that share bytes could fill any amount of memory.
             stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
             distinct = len({record.filename.lower() for record in records}) == len(records)
-            size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
-            if not stored or not distinct or sum(record.file_size for record in records) > size:
+            if not stored or not distinct or sum(record.file_size for record in records) > source.seek(0, os.SEEK_END):
                 raise zipfile.BadZipFile("it has compressed, repeated or overlapping records")
             for record in records:
                 checked.writestr(record.filename, archive.read(record))
-    except OSError:
-        raise
     except Exception as error:  # zipfile raises many types of errors for damaged files, for example struct.error
         raise UserError(first_line(error)) from error
     copy.seek(0)

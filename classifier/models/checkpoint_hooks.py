@@ -1,6 +1,7 @@
 """Checkpoints from which a network can be rebuilt without further arguments."""
 
 import contextlib
+import io
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from classifier.files import read_zip
 from classifier.hparams import CheckedHyperparameters
 from classifier.models.checks import check_stored_network, check_weights
 from classifier.models.optimization import SGD_ARGS, override_optimizer_state
-from classifier.models.trainer_state import check_optimizer_states, check_trainer_state
+from classifier.models.trainer_state import check_optimizer_states, check_scheduler_states, check_trainer_state
 from classifier.models.within_epoch import collect_state, restore_state
 from classifier.seeding import get_epoch_seed
 
@@ -51,15 +52,15 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         Raises:
             UserError: The file is damaged, or does not contain a network of this class.
         """
-        source = checkpoint_path
-        if hasattr(source, "read") or Path(source).is_file():  # otherwise a URL, which Lightning opens
-            source = read_zip(source)
-            if weights_only:
-                checkpoint = read_checkpoint(source, checkpoint_path)
-                hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
-                check_stored_network(cls, checkpoint["hyper_parameters"] | hparams, checkpoint["state_dict"])
-                source.seek(0)
-        return super().load_from_checkpoint(source, map_location, weights_only=weights_only, **kwargs)
+        is_open = hasattr(checkpoint_path, "read")
+        if not is_open and not Path(checkpoint_path).is_file():  # a URL, or a file that Lightning reports as missing
+            return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=weights_only, **kwargs)
+        content = io.BytesIO(checkpoint_path.read() if is_open else Path(checkpoint_path).read_bytes())
+        if weights_only:
+            checkpoint = read_checkpoint(content, checkpoint_path)
+            hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
+            check_stored_network(cls, checkpoint["hyper_parameters"] | hparams, checkpoint["state_dict"])
+        return super().load_from_checkpoint(read_zip(content), map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the import paths of the network and the data, the format version, and the data's `dark_background`."""
@@ -92,6 +93,7 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
                 check_weights(self, checkpoint[key])
         param_groups = self.group_parameters()
         check_optimizer_states(checkpoint, {name: self.hparams[name] for name in SGD_ARGS}, param_groups)
+        check_scheduler_states(checkpoint, self.hparams.lr_schedule != "constant" or self.hparams.lr_warmup > 0)
         override_optimizer_state(checkpoint, self.hparams, param_groups)
         with contextlib.suppress(RuntimeError):  # of Lightning, if the network is not used by a Trainer
             check_trainer_state(checkpoint, self.trainer)

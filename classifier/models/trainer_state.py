@@ -5,6 +5,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch.optim.lr_scheduler import LRScheduler
 
 from classifier.checkpoint_format import FLOATS, is_stored_tensor
 from classifier.errors import UserError
@@ -30,11 +31,10 @@ def check_trainer_state(checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
         check_state(checkpoint["loops"].get(name), getattr(trainer, name).state_dict(), f"loops.{name}")
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
-        stored, own = checkpoint.get("callbacks", {}).get(callback.state_key), callback.state_dict()
-        if stored and own:
-            for key in own:
-                if key not in stored:
-                    raise UserError(f"the checkpoint's callbacks.{callback.state_key} has no {key}")
+        stored = checkpoint.get("callbacks", {}).get(callback.state_key)
+        if stored and type(callback).__module__.startswith("lightning."):  # others check their state themselves
+            own = {key: value for key, value in callback.state_dict().items() if not isinstance(value, dict)}
+            check_state({key: stored[key] for key in own if key in stored}, own, f"callbacks.{callback.state_key}")
 
 
 def check_state(stored: Any, own: Any, name: str) -> None:
@@ -42,7 +42,7 @@ def check_state(stored: Any, own: Any, name: str) -> None:
 
     Args:
         stored: The stored state.
-        own: The current state: a number, or a dict of states; other types are not checked.
+        own: The current state: a number, a tensor, or a dict of states; other types are not checked.
         name: Name of the state in the checkpoint, for the error message.
 
     Raises:
@@ -53,6 +53,8 @@ def check_state(stored: Any, own: Any, name: str) -> None:
             raise UserError(f"the checkpoint's {name} is not a table with the keys {', '.join(own)}")
         for key, value in own.items():
             check_state(stored[key], value, f"{name}.{key}")
+    elif isinstance(own, torch.Tensor) and not fits_parameter(stored, own):
+        raise UserError(f"the checkpoint's {name} is not a tensor with the shape {tuple(own.shape)}")
     elif isinstance(own, bool) and not isinstance(stored, bool):
         raise UserError(f"the checkpoint's {name} is not true or false")
     elif type(own) is int and not (type(stored) is int and 0 <= stored < 2**53):
@@ -86,8 +88,24 @@ def check_optimizer_states(
             if index not in range(len(parameters)) or not isinstance(tensors, dict):
                 raise UserError("the optimizer state in the checkpoint has parameters that the network does not have")
             for name, tensor in tensors.items():
-                if isinstance(tensor, torch.Tensor) and not fits_parameter(tensor, parameters[index]):
+                if not fits_parameter(tensor, parameters[index]):
                     raise UserError(f"the optimizer state in the checkpoint has {name} of another shape or type")
+
+
+def check_scheduler_states(checkpoint: dict[str, Any], has_schedule: bool) -> None:
+    """Check that the states of the learning rate schedules can be restored.
+
+    Args:
+        checkpoint: Contents of the checkpoint.
+        has_schedule: Whether the network has a schedule, which is a LambdaLR.
+
+    Raises:
+        UserError: A state lacks a key, or has one that would replace a method of the schedule.
+    """
+    for state in checkpoint.get("lr_schedulers", ()):
+        wrong = [key for key in state if key == "optimizer" or hasattr(LRScheduler, key)]
+        if wrong or (has_schedule and not isinstance(state.get("lr_lambdas"), list)):
+            raise UserError("the state of the learning rate schedule in the checkpoint has wrong keys")
 
 
 def has_type_of(stored: Any, own: Any) -> bool:
@@ -97,6 +115,8 @@ def has_type_of(stored: Any, own: Any) -> bool:
     return not isinstance(own, float) or type(stored) in (int, float)
 
 
-def fits_parameter(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
-    """Return whether a tensor in the state of an optimizer is a scalar, or has the shape of its parameter."""
+def fits_parameter(tensor: Any, parameter: torch.Tensor) -> bool:
+    """Return whether a value in the state of an optimizer is a number, or a tensor with the shape of its parameter."""
+    if tensor is None or isinstance(tensor, (int, float)):
+        return True
     return is_stored_tensor(tensor) and tensor.dtype in FLOATS and tensor.shape in ((), (1,), parameter.shape)

@@ -72,3 +72,16 @@ def test_checkpoint_carries_the_recorded_epochs_up_to_its_own(run):
         done[name] = checkpoint["epoch"] + 1
         assert checkpoint["callbacks"]["ResultsRecorder"]["epochs"] == recorded[: done[name]]
     assert done["best"] < done["last"] == 6, "choose settings whose last epoch is not the best"
+
+
+def test_a_changed_bit_is_refused_when_a_run_is_resumed(make_trainer, tmp_path):
+    plugins, path = [AtomicCheckpointIO()], tmp_path / "last.ckpt"
+    trainer = make_trainer(plugins=plugins)
+    trainer.fit(MLP(image_shape=(1, 8, 8)), Digits())
+    trainer.save_checkpoint(path)
+    make_trainer(max_epochs=2, plugins=plugins).fit(MLP(image_shape=(1, 8, 8)), Digits(), ckpt_path=path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="last.ckpt is not a checkpoint of classifier, or is damaged: Bad CRC-32"):
+        make_trainer(max_epochs=2, plugins=plugins).fit(MLP(image_shape=(1, 8, 8)), Digits(), ckpt_path=path)

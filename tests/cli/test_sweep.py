@@ -88,3 +88,12 @@ def test_further_seeds_are_trained_in_order_after_the_first_run(capsys):
         "seed 9",
     ]
     assert lines[-2].split() == ["mean", "6.0000"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"seed": 1, "epochs": []}', '{"seed": 1, "epochs": [5]}', "\xff"])
+def test_damaged_results_are_refused_with_the_name_of_the_file(content):
+    write_results(Path("a"), 3, [{"loss/test": 1.0}])
+    Path("b").mkdir()
+    Path("b/results.json").write_text(content, encoding="latin1")
+    with pytest.raises(ValueError, match=r"^b/results\.json is missing or damaged"):
+        format_runs([Path("a"), Path("b")])

@@ -138,3 +138,22 @@ def test_export_leaves_a_network_in_training_mode_unchanged():
     export_classifier(model, "model.pth", torch.zeros(5, 1, 8, 8, dtype=torch.uint8))
     assert [layer.training for layer in model.modules()] == before
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("extension", ["pth", "pt2"])
+def test_file_that_is_damaged_while_it_is_written_is_removed(monkeypatch, extension):
+    module = torch.export if extension == "pt2" else torch
+    save = module.save
+
+    def save_damaged(content, path, **options):
+        save(content, path, **options)
+        written = bytearray(Path(path).read_bytes())
+        written[written.index(weights) + 5] ^= 1
+        Path(path).write_bytes(written)
+
+    model = MLP()
+    weights = model.network[1].weight.detach().numpy().tobytes()
+    monkeypatch.setattr(module, "save", save_damaged)
+    with pytest.raises(ValueError, match=r"cannot be written: Bad CRC-32"):
+        export_classifier(model, f"model.{extension}", torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+    assert list(Path().iterdir()) == []

@@ -32,6 +32,7 @@ from classifier.runs.checkpoints import load_checkpoint, load_data, load_model
 PATH = Path("lightning_logs/version_0/checkpoints/last.ckpt")
 FIT = ["fit", "--config=digits", "--pictures=false", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
 MAKE = [*FIT, "--trainer.max_epochs=1", "--data.val_split=101", "--model.hidden_sizes=[16]"]
+MAKE += ["--model.lr_schedule=linear", "--model.ema_decay=0.9"]
 SECONDS = 30  # after which a case counts as hanging
 HUGE = torch.zeros(1).expand(10**9)
 with warnings.catch_warnings():

@@ -46,6 +46,76 @@ def test_a_checkpoint_gives_the_same_logits_without_further_arguments_and_withou
     assert torch.equal(MLP.load_from_checkpoint(path)(images), model(images))
 
 
+def save_content(path, **changes):
+    """Save a checkpoint of an MLP in which some values of the content or of the hyperparameters are changed."""
+    model = MLP(image_shape=(1, 2, 2), hidden_sizes=(3,))
+    hparams = {name: changes.pop(name) for name in model.hparams if name in changes}
+    content = {"classes": {"model": "classifier.MLP"}, "epoch": 0, "state_dict": model.state_dict()}
+    torch.save({**content, "hyper_parameters": {**model.hparams, **hparams}, **changes}, path)
+    return model
+
+
+def test_a_changed_bit_is_refused_when_a_network_is_loaded_in_a_notebook(tmp_path):
+    path = tmp_path / "a.ckpt"
+    model = save_content(path)
+    with path.open("rb") as file:
+        assert torch.equal(MLP.load_from_checkpoint(file).network[1].weight, model.network[1].weight)
+    weights = model.network[1].weight.detach().numpy().tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(weights) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{path} is not a checkpoint of classifier, or is damaged: Bad CRC-32"):
+        MLP.load_from_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"hidden_sizes": (10**9,) * 3}, r"network\.1\.bias has the shape \(3,\) in the checkpoint and \(10{9},\)"),
+        ({"image_shape": (3, 10**6, 10**6)}, "do not fit MLP: image_shape must be"),
+        ({"num_classes": 10**9}, "do not fit MLP: num_classes must be from 2 to 10,000"),
+        ({"class_names": ("a", "b")}, "do not fit MLP: class_names has another length"),
+        ({"mean": {}}, "do not fit MLP: mean must be finite numbers"),
+        ({"std": (0.0,)}, "do not fit MLP: std must be above 0"),
+        ({"lr": None}, "do not fit MLP: lr must be above 0"),
+        ({"unknown": 5}, "do not fit MLP: .*unknown"),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_describe_the_stored_weights_are_refused_before_memory_is_allocated(wrong, message):
+    if "unknown" in wrong:
+        wrong = {"hyper_parameters": wrong}
+    save_content("a.ckpt", **wrong)
+    with pytest.raises(ValueError, match=message):
+        MLP.load_from_checkpoint("a.ckpt")
+
+
+def test_a_resumed_run_refuses_states_of_the_trainer_that_do_not_fit(save_checkpoint, make_trainer):
+    _, path = save_checkpoint()
+    content = torch.load(path, weights_only=True)
+    progress = {**content["loops"]["fit_loop"]["epoch_progress"], "total": 5}
+    group = content["optimizer_states"][0]["param_groups"][0]
+    momentum = {"momentum_buffer": torch.zeros(3)}
+    wrong = {
+        r"loops\.fit_loop\.epoch_progress\.total is not a table": {
+            "loops": {"fit_loop": {**content["loops"]["fit_loop"], "epoch_progress": progress}}
+        },
+        "has no loops: its training cannot be resumed": {"loops": {}},
+        "has momentum_buffer of another shape": {
+            "optimizer_states": [{"state": {0: momentum}, "param_groups": [group]}]
+        },
+        "has a momentum of another type": {
+            "optimizer_states": [{"state": {}, "param_groups": [{**group, "momentum": "fast"}]}]
+        },
+        "is that of other parameters": {"optimizer_states": [{"state": {}, "param_groups": []}]},
+    }
+    for message, changes in wrong.items():
+        torch.save({**content, **changes}, path)
+        model = MLP(image_shape=(1, 8, 8), hidden_sizes=(16,), momentum=0.9, lr=0.1)
+        with pytest.raises(ValueError, match=message):
+            make_trainer(max_epochs=3).fit(model, Digits(), ckpt_path=path, weights_only=True)
+
+
 def test_a_normalisation_given_as_an_argument_takes_precedence_over_that_of_the_data(save_checkpoint):
     model, path = save_checkpoint(mean=(0.25,))
     images = torch.rand(5, 1, 8, 8)
@@ -82,5 +152,6 @@ def test_second_positional_argument_is_the_device_and_does_not_allow_code(monkey
         return MLP()
 
     monkeypatch.setattr(L.LightningModule, "load_from_checkpoint", spy)
+    save_content(tmp_path / "a.ckpt")
     MLP.load_from_checkpoint(tmp_path / "a.ckpt", "cpu")
     assert seen == {"map_location": "cpu", "weights_only": True}

@@ -76,3 +76,19 @@ def test_the_checkpoint_of_a_pretrained_network_is_loaded_without_the_pretrained
     stored = torch.load(path, weights_only=True)["state_dict"]
     assert all(torch.equal(value, stored[name]) for name, value in loaded.state_dict().items())
     assert loaded.hparams.mean == (pytest.approx(0.449),)
+
+
+def test_damaged_file_of_weights_is_refused_and_one_in_the_older_format_is_read(pretrained):
+    network, _ = pretrained
+    options = {"name": SHUFFLENET, "image_shape": (3, 64, 64), "num_classes": 1000}
+    torch.save(network.state_dict(), "old.pth", _use_new_zipfile_serialization=False)
+    TorchVision(weights="old.pth", **options)
+    torch.save(network.state_dict(), "new.pth")
+    content = bytearray(Path("new.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    Path("new.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights new\.pth: no state_dict can be read from this file \(Bad CRC-32"):
+        TorchVision(weights="new.pth", **options)
+    torch.save({"fc.weight": 5}, "wrong.pth")
+    with pytest.raises(ValueError, match=r"its content\.fc\.weight is not a dense tensor"):
+        TorchVision(weights="wrong.pth", **options)

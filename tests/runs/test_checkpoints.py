@@ -115,3 +115,15 @@ def test_class_outside_the_package_is_refused_unless_it_is_allowed(monkeypatch):
     with pytest.raises(ValueError, match=r"model is other\.Other; if you trust it, add --allow_import other"):
         load_model(checkpoint)
     assert type(load_model(checkpoint, ["other"])).__name__ == "Other"
+
+
+def test_data_whose_images_the_network_does_not_take_are_refused_before_a_network_is_built_for_them(fail):
+    for name in ("cat", "dog"):
+        Path("own", name).mkdir(parents=True)
+    model = MLP(image_shape=(3, 8, 8), num_classes=2)
+    stored = {"hyper_parameters": dict(model.hparams), "state_dict": model.state_dict()}
+    classes = {"model": "classifier.MLP", "data": "classifier.ImageFolder"}
+    data = {"root": "own", "image_size": 5000}
+    torch.save({**GOOD, **stored, "classes": classes, "datamodule_hyper_parameters": data}, "a.ckpt")
+    status, line = fail("test", "--ckpt_path=a.ckpt")
+    assert (status, "data has images (3, 5000, 5000), its network takes (3, 8, 8)" in line) == (1, True), line
