@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable
 from typing import IO, Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +109,7 @@ DESCRIPTION: dict[str, Any] = {
     "global_step": COUNT,
     "format_version": COUNT,
     "dark_background": FLAG,
-    "pytorch-lightning_version": VERSION,
+    "pytorch-lightning_version!": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [{"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}],
     "loops": {"fit_loop!": FIT_LOOP, ANY: {ANY: TABLE}},
@@ -147,7 +146,6 @@ def read_checkpoint(source: str | os.PathLike | IO[bytes], name: object = None) 
             reason = "it contains objects other than tensors and plain values"
         raise UserError(f"{name or source} is not a checkpoint of classifier, or is damaged: {reason}") from error
     checkpoint.setdefault("datamodule_hyper_parameters", {})
-    checkpoint.setdefault("pytorch-lightning_version", L.__version__)
     return checkpoint
 
 

@@ -79,7 +79,10 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            run = write_network(module, unfinished)
+            try:
+                run = write_network(module, unfinished)
+            except UserError as error:
+                raise UserError(f"--output {output} cannot be read back: {error}") from error
             pairs = [(module(batch.to(module.device)).cpu(), run(batch)) for batch in images.split(250)]
             expected, logits = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
             difference = (logits - expected).abs().max().item()

@@ -103,7 +103,7 @@ def check_scheduler_states(checkpoint: dict[str, Any], has_schedule: bool) -> No
         UserError: A state lacks a key, or has one that would replace a method of the schedule.
     """
     for state in checkpoint.get("lr_schedulers", ()):
-        wrong = [key for key in state if key == "optimizer" or hasattr(LRScheduler, key)]
+        wrong = [key for key in state if key == "optimizer" or callable(getattr(LRScheduler, key, None))]
         if wrong or (has_schedule and not isinstance(state.get("lr_lambdas"), list)):
             raise UserError("the state of the learning rate schedule in the checkpoint has wrong keys")
 

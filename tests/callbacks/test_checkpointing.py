@@ -83,5 +83,5 @@ def test_a_changed_bit_is_refused_when_a_run_is_resumed(make_trainer, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="last.ckpt is not a checkpoint of classifier, or is damaged: Bad CRC-32"):
+    with pytest.raises(ValueError, match=r"last\.ckpt is not a checkpoint of classifier, or is damaged: Bad CRC-32"):
         make_trainer(max_epochs=2, plugins=plugins).fit(MLP(image_shape=(1, 8, 8)), Digits(), ckpt_path=path)

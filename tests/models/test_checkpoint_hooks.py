@@ -51,6 +51,7 @@ def save_content(path, **changes):
     model = MLP(image_shape=(1, 2, 2), hidden_sizes=(3,))
     hparams = {name: changes.pop(name) for name in model.hparams if name in changes}
     content = {"classes": {"model": "classifier.MLP"}, "epoch": 0, "state_dict": model.state_dict()}
+    content["pytorch-lightning_version"] = L.__version__
     torch.save({**content, "hyper_parameters": {**model.hparams, **hparams}, **changes}, path)
     return model
 
