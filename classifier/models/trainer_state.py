@@ -81,6 +81,9 @@ def check_optimizer_states(
         if [group["params"] for group in stored] != [group["params"] for group in own]:
             raise UserError("the optimizer state in the checkpoint is that of other parameters")
         for group, own_group in zip(stored, own, strict=True):
+            other_optimizer = group.keys() - own_group.keys() - {"initial_lr"}
+            if own_group.keys() - group.keys() and not other_optimizer:
+                raise UserError("the optimizer state in the checkpoint lacks settings of SGD")
             for name, value in own_group.items():
                 if name in group and not has_type_of(group[name], value):
                     raise UserError(f"the optimizer state in the checkpoint has a {name} of another type")

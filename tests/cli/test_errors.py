@@ -70,6 +70,7 @@ def test_user_error_is_one_line_that_names_the_problem(fail, monkeypatch, argume
     torch.save({"weight": torch.zeros(2)}, "plain.ckpt")
     Path("resumed.yaml").write_text("model: MLP\ndata: Digits\nckpt_path: last\n")
     foreign = {"classes": {"model": "classifier.models.MLP"}, "hyper_parameters": {}, "state_dict": {}, "epoch": 0}
+    foreign["pytorch-lightning_version"] = "2.6.6"
     torch.save(foreign, "foreign.ckpt")
     torch.save({**foreign, "classes": {"model": "os.system", "data": "classifier.Digits"}}, "stranger.ckpt")
     code, line = fail(*arguments.split())

@@ -52,7 +52,7 @@ def test_choices_are_the_concrete_classes_of_the_package():
 def test_class_named_in_a_file_is_imported_only_if_the_command_line_allows_it(start):
     Path("mine.py").write_text(MINE)
     Path("mine.yaml").write_text("model: MLP\ndata:\n  class_path: mine.Mine\n")
-    stored = {"hyper_parameters": {}, "state_dict": {}, "epoch": 0}
+    stored = {"hyper_parameters": {}, "state_dict": {}, "epoch": 0, "pytorch-lightning_version": "2.6.6"}
     torch.save({**stored, "classes": {"model": "classifier.MLP", "data": "mine.Mine"}}, "evil.ckpt")
 
     def finish(*args):
