@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.loop_state import START, Position, find_position
+from classifier.class_paths import PACKAGE
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.parsing import allow_imports
 from classifier.errors import SettingError, UserError, require
@@ -151,9 +152,10 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     rank_zero_only(print)(f"checkpoint: {path}", flush=True)
     for class_path in checkpoint["classes"].values():
         import_class(class_path, allowed)
-    check_settings(checkpoint, allowed, check_data=not has_data)
     settings = get_settings(checkpoint)
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
+    if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
+        check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
     run = path.parent.parent
     steps, seconds = checkpoint.get("global_step", 0), get_training_seconds(checkpoint)
