@@ -4,10 +4,11 @@ import re
 import traceback
 from pathlib import Path
 
-from classifier.errors import SettingError, UserError, first_line
+from classifier.errors import SettingError, UserError, first_line, one_line
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = re.compile(r"[\\/](site|dist)-packages[\\/]")
+JSONARGPARSE = re.compile(r"[\\/]jsonargparse[\\/]")
 LIGHTNING = re.compile(r"[\\/]lightning[\\/](pytorch|fabric)[\\/]")
 
 
@@ -26,7 +27,17 @@ def find_user_error(error: BaseException) -> UserError | None:
             return cause
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return next((converted for cause in causes if (converted := convert_error(cause))), None)
+    if converted := next(filter(None, map(convert_error, causes)), None):
+        return converted
+    if is_raised_in(error, JSONARGPARSE) and (isinstance(causes[-1], OSError) or is_raised_in(causes[-1], LIBRARIES)):
+        return SettingError(f"a part of the configuration cannot be built: {one_line(causes[-1])[:500]}")
+    return None
+
+
+def is_raised_in(error: BaseException, files: re.Pattern[str]) -> bool:
+    """Return whether the function that raised an error is in a file whose path matches a pattern."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and files.search(frames[-1].filename) is not None
 
 
 def convert_error(error: BaseException) -> UserError | None:
@@ -56,8 +67,7 @@ def is_raised_by_lightning(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     return (
         isinstance(error, (ImportError, RuntimeError, TypeError, ValueError))
-        and bool(frames)
-        and LIGHTNING.search(frames[-1].filename) is not None
+        and is_raised_in(error, LIGHTNING)
         and (frames[-1].line or "").startswith("raise ")
     )
 

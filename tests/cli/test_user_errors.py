@@ -54,6 +54,19 @@ def test_callback_of_lightning_that_fails_is_one_line_and_leaves_no_run(fail, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--trainer.callbacks=EMAWeightAveraging", "--trainer.callbacks.device=x"), "Expected one of cpu, cuda"),
+        (("--data=ImageFolder", f"--data.root={'x' * 5000}"), "[Errno 36] File name too long"),
+    ],
+)
+def test_part_that_cannot_be_built_is_one_line(fail, options, reason):
+    status, line = fail(*ONE_EPOCH, *options)
+    assert (status, f"a part of the configuration cannot be built: {reason}" in line) == (2, True), line
+    assert len(line) < 700
+
+
 class Broken(Callback):
     """A callback with a bug."""
 
