@@ -82,6 +82,8 @@ def render_config(parser: LightningArgumentParser, config: Namespace) -> str:
         }
         if not differing:
             return text
+        if not all("init_args" in key for key in differing):
+            break  # an option of the program or of the Trainer is always written
         left_out ^= differing  # what is not read as it was written may be a default, and the other way round
     raise SettingError(f"config.yaml cannot hold {format_keys(differing)}: the run could not be repeated or resumed")
 
@@ -118,7 +120,12 @@ def is_writable(value: Any) -> bool:
 
 def is_same(one: Any, other: Any) -> bool:
     """Return whether two values are identical, as defaults are, or are written in the same way."""
-    return one is other or (is_writable(one) and type(one) is type(other) and repr(one) == repr(other))
+    return one is other or (is_writable(one) and get_kind(one) is get_kind(other) and repr(one) == repr(other))
+
+
+def get_kind(value: Any) -> type:
+    """Return the type of a value; that of a restricted number, such as a PositiveInt, is the type of the number."""
+    return next((kind for kind in (bool, int, float, str) if isinstance(value, kind)), type(value))
 
 
 def get_argument(key: Key) -> Key:

@@ -12,6 +12,7 @@ from helpers.default_objects import Thing
 from helpers.lightning_parts import Part, list_parts
 from helpers.runs import FIT_DIGITS, LOGS, get_weights
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 
 from classifier.cli.lightning_parser import LightningParser
 from classifier.cli.parsing import allow_imports
@@ -91,3 +92,14 @@ def test_run_with_callbacks_is_repeated_and_resumed_from_its_config(run):
     first, second = get_weights("version_0"), get_weights("version_1")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert "epoch 2/2" in run("fit", "--ckpt_path", LOGS / "version_1", "--trainer.max_epochs", "2")
+
+
+def test_options_of_the_program_are_always_written_and_a_restricted_number_is_the_same_as_a_plain_one():
+    parser = LightningParser()
+    parser.add_argument("--seeds", type=PositiveInt, default=1)
+    config = parser.parse_args(["--seeds=2"])
+    config.seeds = 1
+    assert yaml.safe_load(render_config(parser, config)) == {"seeds": 1}
+    config.seeds = Thing()
+    with pytest.raises(SettingError, match=r"config\.yaml cannot hold"):
+        render_config(parser, config)
