@@ -26,6 +26,10 @@ WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 hooks: list[Callable[[str, tuple], None]] = []  # an audit hook cannot be removed again: one hook calls all of these
 
 
+class Killed(BaseException):
+    """Raised instead of a kill in a process that must survive."""
+
+
 class FileFaults:
     """Counts the operations that change files in a folder, and fails at one of them.
 
@@ -33,9 +37,10 @@ class FileFaults:
         folder: The folder; operations elsewhere are neither counted nor changed.
         chosen: The operation that fails: its index from 0, or its label and how often it is reached, such as
             ("rename last.ckpt", 2); None only counts.
-        effect: One of EFFECTS. "kill" ends the process without any clean-up, "tear" after half of a write.
-            "interrupt" and "terminate" send SIGINT and SIGTERM. "full" fails this operation and all later ones that
-            need space, "full once" only this one, and "read-only" this one and all later ones.
+        effect: One of EFFECTS, or "raise". "kill" ends the process without any clean-up, "tear" after half of a write.
+            "raise" leaves the same files, because it raises Killed in this operation and all later ones. "interrupt"
+            and "terminate" send SIGINT and SIGTERM. "full" fails this operation and all later ones that need space,
+            "full once" only this one, and "read-only" this one and all later ones.
     """
 
     def __init__(self, folder: Path, chosen: Operation | None = None, effect: str = "kill") -> None:
@@ -58,8 +63,10 @@ class FileFaults:
         self.labels.append(label)
         if self.chosen in (len(self.labels) - 1, (label, self.labels.count(label))):
             self.reached = True
-        elif not self.reached or self.effect not in ("full", "read-only"):
+        elif not self.reached or self.effect not in ("raise", "full", "read-only"):
             return
+        if self.effect == "raise":
+            raise Killed
         name = [] if kind in ("write", "fsync") else [str(absolute)]  # the system's errors of these carry no name
         if self.effect == "tear":
             write_half()

@@ -9,19 +9,22 @@ from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
-from helpers.processes import SERVER, run_as_program
+from helpers.processes import SERVER, run_as_program, wait_for
 from helpers.records import compare, find_damage, read_epoch_lines, read_records
 from helpers.runs import LOGS
 
+STARTED = "started"  # file that appears when a process can receive signals
 SECONDS = 120  # after which a process counts as hanging
 NEXT_COMMAND = re.compile(r"continue with: .*classifier (.+)$", re.MULTILINE)
 DONE = re.compile(r"has done (\d+) of \1 epochs")
-OF_IMAGES = re.compile(r" of [\d,]+ images")
 
 
 def run_with_sigint(args: tuple[str, ...], folder: Path) -> None:
     """Behave like `python -m classifier ARGS` in a folder, also if this process was started with SIGINT ignored."""
+    import classifier.__main__  # noqa: F401 so that the signal does not arrive while it is imported
+
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    (folder / STARTED).touch()
     run_as_program(args, folder)
 
 
@@ -83,8 +86,11 @@ class Series:
         args = (*self.get_next_args(resumes_from), *more)
         for name in ("out", "err"):
             (self.folder / name).write_text("")
+        (self.folder / STARTED).unlink(missing_ok=True)
         process = SERVER.Process(target=target, args=(args, self.folder, *target_args))
         process.start()
+        if stop:
+            wait_for((self.folder / STARTED).exists, SECONDS)
         action = stop(process) if stop else "not stopped"
         process.join(SECONDS)
         if process.exitcode is None:
@@ -97,13 +103,12 @@ class Series:
         self.history.append(f"{shlex.join(args)}: {action}, status {process.exitcode} {self.err.strip()[-300:]}")
         return process.exitcode
 
-    def find_differences(self, expected: dict[str, Any], lines: set[tuple[str, str]], parts: int = 1) -> Iterator[str]:
+    def find_differences(self, expected: dict[str, Any], lines: set[tuple[str, str]]) -> Iterator[str]:
         """Yield one line per difference between the finished run and an uninterrupted one.
 
         Args:
             expected: Records of the uninterrupted run.
             lines: Its lines of all epochs.
-            parts: Number of parts of the run; all but the last may end with the line of an incomplete epoch.
         """
         if not self.finished:
             yield "the run cannot be finished"
@@ -116,8 +121,7 @@ class Series:
             return
         yield from compare(expected, records)
         printed = {line for text in self.printed for line in read_epoch_lines(text)}
-        incomplete = {line for line in printed if parts > 1 and OF_IMAGES.search(line[1])}
-        yield from (f"printed {line}" for line in sorted(printed - lines - incomplete))
+        yield from (f"printed {line}" for line in sorted(printed - lines))
         yield from (f"not printed {line}" for line in sorted(lines - printed))
 
 
