@@ -66,7 +66,7 @@ def run() -> None:
     parser.add_argument("--effects", default=",".join(EFFECTS))
     parser.add_argument("--only", default="", help="only operations whose label contains this")
     options = parser.parse_args()
-    tried, broken, kinds = Counter(), Counter(), Counter()
+    tried, broken = Counter(), Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         expected, labels = record_uninterrupted(folder, FIT), list_operations(folder)

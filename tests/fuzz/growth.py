@@ -3,7 +3,8 @@
     python tests/fuzz/growth.py --count 200
 
 After the warm-up, a quarter of the runs, the number of open files and threads must not rise, the number of Python
-objects by at most 20 per run, and the resident memory by at most 20 KB per run. The exit status is 1 if one of them does.
+objects by at most 20 per run, and the resident memory by at most 20 KB per run. The exit status is 1 if one
+of them does.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def measure() -> dict[str, int]:
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
-        "open files": len(os.listdir("/proc/self/fd")),
+        "open files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": threading.active_count(),
         "Python objects": len(gc.get_objects()),
         "memory in KB": pages * os.sysconf("SC_PAGE_SIZE") // 1024,
@@ -53,9 +54,9 @@ def measure() -> dict[str, int]:
 
 def run_command(args: tuple[str, ...]) -> None:
     """Run a command line in this process, without output."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        with contextlib.suppress(SystemExit):
-            main(list(args))
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), contextlib.suppress(SystemExit):
+        main(list(args))
 
 
 def measure_growth(args: tuple[str, ...], count: int) -> dict[str, float]:
@@ -70,9 +71,7 @@ def measure_growth(args: tuple[str, ...], count: int) -> dict[str, float]:
         run_command(tuple(arg.replace("{epochs}", str(i + 2)) for arg in args))
         measured.append(measure())
     runs = range(count // 4, count)
-    return {
-        name: statistics.linear_regression(runs, [measured[i][name] for i in runs]).slope for name in LIMITS
-    }
+    return {name: statistics.linear_regression(runs, [measured[i][name] for i in runs]).slope for name in LIMITS}
 
 
 def find_growing(growth: dict[str, float]) -> list[str]:

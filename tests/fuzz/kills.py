@@ -89,7 +89,9 @@ def run_series(series: Series, variant: Variant, generator: random.Random, secon
         stop = None if number is None else lambda process, n=number, d=delay: stop_process(process, n, d)
         status = series.start(limits[0], stop, resumes_from=variant.resumes_from if stops else "")
         stops -= 1
-        if number is not None and (status not in STATUSES[number] or ("Traceback" in series.err and number != signal.SIGKILL)):
+        if number is not None and (
+            status not in STATUSES[number] or ("Traceback" in series.err and number != signal.SIGKILL)
+        ):
             faults.append(series.history[-1])
         elif number is None and not series.finished:
             return [*faults, series.history[-1]]
@@ -146,9 +148,8 @@ def run() -> None:
             shutil.rmtree(series.folder)
     for name in tried:
         print(f"{name}: {tried[name]} series, {broken[name]} broken")
-    print(
-        f"{tried.total()} series with {starts} starts in {time.monotonic() - started:.0f} s, {broken.total()} of them broken"
-    )
+    seconds = time.monotonic() - started
+    print(f"{tried.total()} series with {starts} starts in {seconds:.0f} s, {broken.total()} of them broken")
     sys.exit(bool(broken.total()))
 
 

@@ -19,7 +19,7 @@ RUN = LOGS / "version_0"
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """Records of an uninterrupted run."""
+    """Return the records of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     main([*FIT, f"--trainer.default_root_dir={folder}"])
     return read_records(folder / RUN)
@@ -35,7 +35,7 @@ def finish(run) -> str:
 
 @pytest.mark.parametrize(
     "operation",
-    [("rename hparams.yaml", 1), ("rename results.json", 2), ("rename last.ckpt", 1), ("rename last.ckpt", 2)],
+    [("write hparams.yaml", 1), ("rename results.json", 2), ("rename last.ckpt", 1), ("rename last.ckpt", 2)],
     ids=lambda operation: f"{operation[0]} {operation[1]}",
 )
 def test_killed_run_ends_with_the_records_of_an_uninterrupted_one(run, capsys, expected, operation):

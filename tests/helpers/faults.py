@@ -20,10 +20,22 @@ NEED_SPACE = ("create", "write", "fsync", "mkdir")
 RANDOM = re.compile(r"(?<=^events).+|(?<=^\.unfinished-).+")
 EFFECTS = ("kill", "tear", "interrupt", "terminate", "full", "full once", "read-only")
 # Events of Python's audit hooks, which precede the operation; raising an exception in a hook prevents it.
-EVENTS = {"os.rename": "rename", "os.mkdir": "mkdir", "os.rmdir": "rmdir", "os.remove": "remove", "os.truncate": "write"}
+EVENTS = {
+    "os.rename": "rename",
+    "os.mkdir": "mkdir",
+    "os.rmdir": "rmdir",
+    "os.remove": "remove",
+    "os.truncate": "write",
+}
 Operation = int | tuple[str, int]
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 hooks: list[Callable[[str, tuple], None]] = []  # an audit hook cannot be removed again: one hook calls all of these
+
+
+def call_hooks(event: str, arguments: tuple) -> None:
+    """Call all audit hooks that are active."""
+    for hook in tuple(hooks):
+        hook(event, arguments)
 
 
 class Killed(BaseException):
@@ -92,8 +104,8 @@ class FileFaults:
     def active(self) -> Iterator["FileFaults"]:
         """Count and fail while the context is open, in all threads of this process."""
         if not hooks:
-            sys.addaudithook(lambda event, arguments: [hook(event, arguments) for hook in hooks[1:]] and None)
-            hooks.append(lambda event, arguments: None)
+            sys.addaudithook(call_hooks)
+            hooks.append(lambda *_: None)
         opened, synchronise = io.open, os.fsync
 
         def open_counted(
@@ -106,7 +118,7 @@ class FileFaults:
             return buffer if "b" in mode else io.TextIOWrapper(buffer, encoding, errors, newline)
 
         def sync_counted(file: int) -> None:
-            self.operate("fsync", os.readlink(f"/proc/self/fd/{file}"))
+            self.operate("fsync", Path(f"/proc/self/fd/{file}").readlink())
             synchronise(file)
 
         hooks.append(self.hear)
@@ -129,7 +141,9 @@ class CountedFile(io.FileIO):
 
     def write(self, data: Any) -> int:
         """Write bytes."""
-        self.faults.operate("write", self.name, lambda: super(CountedFile, self).write(memoryview(data)[: len(data) // 2]))
+        self.faults.operate(
+            "write", self.name, lambda: super(CountedFile, self).write(memoryview(data)[: len(data) // 2])
+        )
         return super().write(data)
 
 

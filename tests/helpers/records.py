@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 import yaml
-from helpers.runs import read_events
 
 from classifier.models.checks import DEFAULTS_FROM_DATA
+from helpers.runs import read_events
 
 TIMED = ("seconds", "speed/images_per_second")  # keys of results.json and tags that differ in every run
 EPOCH_LINE = re.compile(r"^(epoch \d+)\S*  (.+)  [\d.]+ s$", re.MULTILINE)
@@ -67,9 +67,9 @@ def drop_times(value: Any) -> Any:
 
 
 def drop_counters(loop: dict[str, Any]) -> None:
-    """Remove the counters of a training loop that Lightning itself counts differently in a resumed run."""
+    """Remove the counters of a training loop that Lightning does not read, and counts differently in a resumed run."""
     loop["epoch_loop.batch_progress"]["total"] = {"ready": loop["epoch_loop.batch_progress"]["total"]["ready"]}
-    del loop["epoch_progress"]["current"]["ready"]
+    del loop["epoch_progress"]["current"]["ready"], loop["epoch_loop.val_loop.batch_progress"]
 
 
 def compare(expected: Any, actual: Any, name: str = "") -> Iterator[str]:

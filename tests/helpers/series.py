@@ -139,4 +139,3 @@ def record_uninterrupted(folder: Path, args: tuple[str, ...]) -> tuple[dict[str,
         print("an uninterrupted run printed to stderr:", series.history[-1])
     seconds = time.monotonic() - started
     return read_records(series.run_dir), set(read_epoch_lines(series.printed[-1])), seconds
-
