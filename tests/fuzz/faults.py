@@ -48,7 +48,7 @@ def find_faults(folder: Path, number: int, effect: str, expected: tuple) -> list
         faults.append(f"status {status}")
     if effect not in ("kill", "tear") and len(series.err.splitlines()) > (status == 1):
         faults.append(f"stderr: {series.err.strip()[-300:]}")
-    leftover = effect in ("kill", "tear", "read-only")  # the run may leave its temporary folder
+    leftover = not effect.startswith("full")  # the next process that opens the run removes its temporary folder
     faults += [line for line in find_damage(folder) if not (leftover and line.endswith(" is left"))]
     for _ in range(2):
         if not series.finished:

@@ -53,10 +53,14 @@ def measure() -> dict[str, int]:
 
 
 def run_command(args: tuple[str, ...]) -> None:
-    """Run a command line in this process, without output."""
+    """Run a command line in this process, without output; Ctrl-C and SIGTERM end this program."""
     nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), contextlib.suppress(SystemExit):
-        main(list(args))
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        try:
+            main(list(args))
+        except SystemExit as stop:
+            if stop.code not in (None, 0, 1, 2):
+                raise
 
 
 def measure_growth(args: tuple[str, ...], count: int) -> dict[str, float]:
