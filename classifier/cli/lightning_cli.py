@@ -157,6 +157,8 @@ class ClassifierCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
         settings = self.config_init.trainer
+        if names := self.resolved.stored.get("model", {}).get("init_args", {}).get("class_names"):
+            self.model.hparams["class_names"] = self.model.hparams["class_names"] or tuple(names)
         callbacks = trainer_setup.make_evaluation_callbacks(settings)
         if any(isinstance(callback, ConsoleReporter) for callback in callbacks):
             kwargs["enable_progress_bar"] = True  # it is the bar

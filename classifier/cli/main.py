@@ -9,6 +9,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import time
 from types import ModuleType
 from typing import NamedTuple, NoReturn
@@ -60,6 +61,12 @@ examples:
 """
 
 
+def report_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Print an error that ends a thread, except an OSError: TensorBoard's thread passes it on to the main thread."""
+    if not isinstance(error.exc_value, OSError):
+        threading.__excepthook__(error)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run a command line, and exit.
 
@@ -70,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
         argv: Command-line arguments without the program's name; None for those of this process.
     """
     argv = sys.argv[1:] if argv is None else argv
+    threading.excepthook = report_thread_error
     try:
         with raise_on_signals():
             run(argv)

@@ -156,7 +156,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
         check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
-    argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
+    argv = [*(f"--{key}={json.dumps(value)}" for key, value in leave_out_class_names(settings).items()), *argv]
     run = path.parent.parent
     steps, seconds = checkpoint.get("global_step", 0), get_training_seconds(checkpoint)
     if command != "fit" or run.resolve().parent.name != LOGS:
@@ -165,6 +165,17 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
         pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
     return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), steps, seconds, settings)
+
+
+def leave_out_class_names(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the settings in a checkpoint without the class names, of which there can be more than a parser can read.
+
+    Args:
+        settings: The `class_path` and `init_args` of "model" and "data".
+    """
+    model = settings["model"]
+    init_args = {name: value for name, value in model["init_args"].items() if name != "class_names"}
+    return {**settings, "model": {**model, "init_args": init_args}}
 
 
 def get_training_seconds(checkpoint: dict[str, Any]) -> float:

@@ -2,10 +2,10 @@
 
 import csv
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import lightning as L
 import torch
@@ -18,6 +18,7 @@ from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, one_line, require
+from classifier.files import atomic_write
 from classifier.hparams import check_limit, within
 from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
@@ -145,13 +146,7 @@ class PredictionTable:
         self.stack = ExitStack()
         self.writer = None
         if output:
-            try:
-                file = Path(output).open(  # noqa: SIM115 closed with the stack
-                    "w", newline="", encoding="utf-8", errors="surrogateescape"
-                )
-            except OSError as error:
-                raise UserError(f"--output {output} cannot be written: {error.strerror}") from error
-            self.writer = csv.writer(self.stack.enter_context(file))
+            self.writer = csv.writer(self.stack.enter_context(open_output(Path(output))))
             self.writer.writerow(["file", "class", *class_names])
         path_width, name_width = max(map(len, paths)), max(11, *map(len, class_names))
         self.line = f"{{:<{path_width}}}  {{:<{name_width}}}  {{:>11}}  {{:<{name_width}}}  {{:>11}}"
@@ -191,11 +186,32 @@ class PredictionTable:
         self.num_skipped += len(problems)
         self.progress.update(len(indices) + len(problems))
 
-    def __exit__(self, error_type: type | None, *_: Any) -> None:
-        """Print the number of images, and close file and progress bar."""
+    def __exit__(self, error_type: type | None, *error: Any) -> None:
+        """Print the number of images, and close the progress bar and, unless there was an error, the file."""
         if error_type is None:
             line = f"\n{self.num_predicted:,} image{'s' * (self.num_predicted != 1)}"
             if self.num_inverted:
                 line += f", {self.num_inverted:,} of them inverted: --invert no leaves images unchanged"
             tqdm.write(line)
-        self.stack.close()
+        self.stack.__exit__(error_type, *error)
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[TextIO]:
+    """Yield a CSV file that is written atomically, unless it is a device such as /dev/stdout.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    is_device = path.exists() and not path.is_file()
+    destination = nullcontext(path) if is_device else atomic_write(path)
+    try:
+        with (
+            destination as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            yield file
+    except BrokenPipeError:  # the reader of standard output has exited
+        raise
+    except OSError as error:
+        raise UserError(f"--output {path} cannot be written: {error.strerror}") from error
