@@ -29,6 +29,8 @@ def read_records(run_dir: Path) -> dict[str, Any]:
     for checkpoint in records.values():
         drop_counters(checkpoint["loops"]["fit_loop"])
     records |= {name: drop_times(load(run_dir / name)) for name in ("results.json", "config.yaml", "hparams.yaml")}
+    for name in ("max_steps", "max_time"):  # a run that is done is refused before its new limits are saved
+        records["config.yaml"]["trainer"].pop(name)
     config = records["config.yaml"]["model"]["init_args"]
     for name in DEFAULTS_FROM_DATA:  # a resumed run takes them from the checkpoint
         config[name] = None

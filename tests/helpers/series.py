@@ -16,7 +16,7 @@ from helpers.runs import LOGS
 STARTED = "started"  # file that appears when a process can receive signals
 SECONDS = 120  # after which a process counts as hanging
 NEXT_COMMAND = re.compile(r"continue with: .*classifier (.+)$", re.MULTILINE)
-DONE = re.compile(r"has done (\d+) of \1 epochs")
+DONE = re.compile(r"has done (\d+) of \1 (epochs|steps)")
 
 
 def run_with_sigint(args: tuple[str, ...], folder: Path) -> None:
