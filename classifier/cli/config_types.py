@@ -15,13 +15,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
+import torch
 from jsonargparse import Namespace
 
 from classifier.data.base import ImageDataModule
 from classifier.errors import SettingError, require
 from classifier.models.base import ImageClassifier
 
-PLAIN = (type(None), bool, int, float, str, pathlib.PurePath, enum.Enum, datetime.timedelta)
+PLAIN = (type(None), bool, int, float, str, pathlib.PurePath, enum.Enum, datetime.timedelta, torch.dtype)
 MAX_INTEGER = 2**63
 
 

@@ -9,12 +9,17 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from classifier.class_paths import list_subclasses
-from classifier.errors import SettingError, one_line, require
+from classifier.errors import SettingError, one_line
 
 # Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
 # functions that run what they are given.
 PARTS = ("callbacks", "loggers", "profilers", "strategies", "plugins")
-ALLOWED_PACKAGES = ("classifier", *(f"lightning.pytorch.{name}" for name in PARTS), "lightning.fabric.plugins")
+DTYPES = ("torch.dtype", "torch.bfloat16", "torch.float16", "torch.float32", "torch.float64")
+ALLOWED_PACKAGES = (
+    "classifier",
+    *(f"lightning.pytorch.{name}" for name in PARTS),
+    *("lightning.fabric.plugins", *DTYPES),
+)
 
 MAX_MESSAGE = 500  # characters
 
@@ -103,26 +108,6 @@ def allow_imports(packages: list[str]) -> None:
         raise SettingError(f"--allow_import: {error}") from error
 
 
-def check_null_bytes(value: Any, name: str = "") -> None:
-    """Check that no text in nested settings contains a null byte.
-
-    Args:
-        value: Dicts, lists and plain values.
-        name: Name of the setting, such as "data.init_args.root".
-
-    Raises:
-        SettingError: A text contains a null byte. The message names the setting.
-    """
-    if isinstance(value, dict):
-        for key, item in value.items():
-            check_null_bytes(item, f"{name}.{key}".lstrip("."))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            check_null_bytes(item, name)
-    elif isinstance(value, str):
-        require("\0" not in value, f"{name} contains a null byte: {value!r:.80}")
-
-
 class OneLineErrorParser(ArgumentParser):
     """A parser that raises a SettingError with a one-line message for every error in a command line."""
 
@@ -130,14 +115,12 @@ class OneLineErrorParser(ArgumentParser):
         """Return the parsed options, from the command line and from files.
 
         Raises:
-            SettingError: A nested file cannot be read, or a text contains a null byte, which no path can contain.
+            SettingError: A nested file cannot be read.
         """
         try:
-            settings = super().parse_args(*args, **kwargs)
+            return super().parse_args(*args, **kwargs)
         except (UnicodeDecodeError, RecursionError) as error:
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
-        check_null_bytes(settings.as_dict())
-        return settings
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a SettingError with the reason and, for an unknown option, the most similar option."""

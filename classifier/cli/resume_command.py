@@ -14,9 +14,13 @@ from classifier.cli.save_config import list_settings
 
 
 def list_packages(config: Namespace) -> list[str]:
-    """Return the packages that `--allow_import` allows and those of all classes in a configuration, sorted."""
+    """Return the packages that `--allow_import` has to allow for a configuration, sorted.
+
+    They are those that it allows already, and those of all classes that need it.
+    """
     paths = [value for key, value in list_settings(config) if key[-1:] == ("class_path",)]
-    return sorted({*config.allow_import, *(path.partition(".")[0] for path in paths)})
+    needed = [path for path in paths if not path.startswith(tuple(f"{package}." for package in ALLOWED_PACKAGES))]
+    return sorted({*config.allow_import, *(path.partition(".")[0] for path in needed)})
 
 
 @rank_zero_only
@@ -31,7 +35,5 @@ def print_resume_command(trainer: L.Trainer, packages: list[str]) -> None:
     if not (run_dir / "checkpoints" / "last.ckpt").is_file():
         print("\nstopped; no epoch is saved yet", flush=True)
         return
-    known = {path.partition(".")[0] for path in ALLOWED_PACKAGES}
-    arguments = ["fit", "--ckpt_path", str(run_dir)]
-    arguments += [f"--allow_import={name}" for name in packages if name.partition(".")[0] not in known]
+    arguments = ["fit", "--ckpt_path", str(run_dir), *(f"--allow_import={name}" for name in packages)]
     print(f"\nstopped; continue with: {PROG} {shlex.join(arguments)}", flush=True)

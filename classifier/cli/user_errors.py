@@ -2,11 +2,9 @@
 
 import re
 import traceback
-from pathlib import Path
 
 from classifier.errors import SettingError, UserError, first_line, one_line
 
-PACKAGE = Path(__file__).parents[1]
 LIBRARIES = re.compile(r"[\\/](site|dist)-packages[\\/]")
 JSONARGPARSE = re.compile(r"[\\/]jsonargparse[\\/]")
 LIGHTNING = re.compile(r"[\\/]lightning[\\/](pytorch|fabric)[\\/]")
@@ -16,7 +14,7 @@ def find_user_error(error: BaseException) -> UserError | None:
     """Return the first UserError in an error's chain of causes, or None if there is none.
 
     An OSError and an error for lack of memory are converted to a UserError. An error that Lightning has raised on
-    purpose, and one within a callback of Lightning that the user has chosen, are converted to a SettingError.
+    purpose is converted to a SettingError.
     """
     if isinstance(error, OSError):
         return UserError(error)  # for example a full disk or a file that cannot be written: not our bug
@@ -47,9 +45,6 @@ def convert_error(error: BaseException) -> UserError | None:
         return UserError(f"not enough memory ({reason}): use a smaller network, smaller images or a smaller batch_size")
     if is_raised_by_lightning(error):
         return SettingError(error)
-    if is_failed_callback(error):
-        hint = "CLASSIFIER_TRACEBACK=1 shows where"
-        return SettingError(f"a callback of Lightning fails: {type(error).__name__}: {error}; {hint}")
     return None
 
 
@@ -70,13 +65,3 @@ def is_raised_by_lightning(error: BaseException) -> bool:
         and is_raised_in(error, LIGHTNING)
         and (frames[-1].line or "").startswith("raise ")
     )
-
-
-def is_failed_callback(error: BaseException) -> bool:
-    """Return whether an error occurred in a callback of Lightning that the user has chosen, without any other code."""
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    own = [number for number, file in enumerate(files) if Path(file).is_relative_to(PACKAGE)]
-    if not own or Path(files[own[-1]]).parent != PACKAGE / "cli":
-        return False
-    called = files[own[-1] + 1 :]
-    return all(LIBRARIES.search(file) for file in called) and any("callbacks" in Path(file).parts for file in called)

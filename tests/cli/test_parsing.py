@@ -72,11 +72,15 @@ def test_class_named_in_a_file_is_imported_only_if_the_command_line_allows_it(st
 
 
 @pytest.mark.parametrize("name", ["data.init_args.root", "trainer.default_root_dir"])
-def test_null_byte_in_a_file_is_refused_with_the_name_of_the_setting(fail, name):
+def test_null_character_in_a_file_is_refused(fail, name):
     content: object = "a\0b"
     for key in reversed(name.split(".")):
         content = {key: content}
     Path("null.yaml").write_text(yaml.safe_dump(content))
-    message = f"{name} contains a null byte: 'a\\x00b'"
-    assert fail("fit", "--config=digits", "--config=null.yaml") == (2, f"python -m classifier: error: {message}")
+    status, line = fail("fit", "--config=digits", "--config=null.yaml")
+    assert (status, "--config null.yaml is refused: line" in line, "contains a null character" in line) == (
+        2,
+        True,
+        True,
+    )
     assert list(Path().iterdir()) == [Path("null.yaml")]

@@ -49,7 +49,7 @@ def test_error_of_this_package_is_preferred_to_the_error_of_lightning_that_wraps
 
 def test_callback_of_lightning_that_fails_is_one_line_and_leaves_no_run(fail, tmp_path):
     status, line = fail(*ONE_EPOCH, "--trainer.callbacks=BackboneFinetuning")
-    message = "a callback of Lightning fails: AttributeError: 'MLP' object has no attribute 'backbone'; CLASSIFIER_"
+    message = "BackboneFinetuning.freeze_before_training failed: AttributeError: 'MLP' object has no attribute"
     assert (status, message in line) == (2, True), line
     assert not list(tmp_path.iterdir())
 
@@ -57,13 +57,19 @@ def test_callback_of_lightning_that_fails_is_one_line_and_leaves_no_run(fail, tm
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--trainer.callbacks=EMAWeightAveraging", "--trainer.callbacks.device=x"), "Expected one of cpu, cuda"),
-        (("--data=ImageFolder", f"--data.root={'x' * 5000}"), "[Errno 36] File name too long"),
+        (
+            ("--trainer.callbacks=EMAWeightAveraging", "--trainer.callbacks.device=x"),
+            "EMAWeightAveraging cannot be built: RuntimeError: Expected one of cpu, cuda",
+        ),
+        (
+            ("--data=ImageFolder", f"--data.root={'x' * 4000}"),
+            "a part of the configuration cannot be built: [Errno 36] File name too long",
+        ),
     ],
 )
 def test_part_that_cannot_be_built_is_one_line(fail, options, reason):
     status, line = fail(*ONE_EPOCH, *options)
-    assert (status, f"a part of the configuration cannot be built: {reason}" in line) == (2, True), line
+    assert (status, reason in line) == (2, True), line
     assert len(line) < 700
 
 

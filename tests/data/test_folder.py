@@ -157,10 +157,3 @@ def test_a_class_name_that_cannot_be_printed_is_refused_in_one_line(plain_root, 
     (plain_root / "ant").rename(plain_root / name)
     status, line = fail("fit", "--data", "ImageFolder", "--data.root", plain_root)
     assert (status, "rename the folder 'a" in line, "must be printable" in line) == (1, True, True), line
-
-
-@pytest.mark.parametrize("data", ["ImageFolder", "FashionMNIST", "CIFAR10"])
-def test_a_null_character_in_the_root_is_refused_in_one_line(tmp_path, fail, data):
-    (tmp_path / "config.yaml").write_text(f'data: {{class_path: {data}, init_args: {{root: "a\\0b"}}}}')
-    status, line = fail("fit", "--config", "config.yaml")
-    assert (status, "root must be a path without null characters" in line) == (2, True), line

@@ -72,7 +72,7 @@ def test_a_changed_bit_is_refused_when_a_network_is_loaded_in_a_notebook(tmp_pat
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"hidden_sizes": (10**9,) * 3}, r"network\.1\.bias has the shape \(3,\) in the checkpoint and \(10{9},\)"),
+        ({"hidden_sizes": (10**6,) * 3}, r"network\.1\.bias has the shape \(3,\) in the checkpoint and \(10{6},\)"),
         ({"image_shape": (3, 10**6, 10**6)}, "do not fit MLP: image_shape must be"),
         ({"num_classes": 10**9}, "do not fit MLP: num_classes must be from 2 to 10,000"),
         ({"class_names": ("a", "b")}, "do not fit MLP: class_names has another length"),
