@@ -70,18 +70,18 @@ class ResultsRecorder(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch to `results.json`. Checkpoints are written afterwards, so they contain it."""
         metrics = get_epoch_metrics(trainer)
-        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **to_json(metrics.values)}
+        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **metrics.values}
         record["seconds"] = round(metrics.seconds, 3)
         record["images_scored"] = {
             split: metrics.images_scored[split] for split in SPLITS if split in metrics.images_scored
         }
         if accuracies := get_class_accuracies(trainer, "test"):
-            record["accuracy_by_class/test"] = to_json(accuracies)
+            record["accuracy_by_class/test"] = accuracies
         if not trainer.is_last_batch:  # the run stops within the epoch
             record |= {"batches": trainer.fit_loop.batch_idx + 1, "batches_per_epoch": trainer.num_training_batches}
         if len(metrics.evaluations) > 1:
-            record["evaluations"] = to_json(metrics.evaluations)
-        self.epochs.append(record)
+            record["evaluations"] = metrics.evaluations
+        self.epochs.append(to_json(record, digits=17))  # unrounded
         self.write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -102,7 +102,7 @@ class ResultsRecorder(Callback):
         if self.folder is None or not trainer.is_global_zero:
             return
         top_losses = {"top_losses/test": self.top_losses} if self.top_losses else {}
-        results = {**self.results, **top_losses, "epochs": self.epochs}
+        results = {**self.results, **top_losses, "epochs": to_json(self.epochs, digits=7)}
         try:
             with atomic_write(self.folder / "results.json") as unfinished:
                 unfinished.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
@@ -131,17 +131,22 @@ def describe_top_losses(module: L.LightningModule) -> list[dict[str, Any]]:
     labels, errors = get_class_labels(module), module.get_metrics("test").top_losses(NUM_TOP_LOSSES)
     columns = (errors[name].tolist() for name in ("index", "label", "prediction", "loss"))
     return [
-        {"index": index, "true": labels[label], "predicted": labels[prediction], "loss": to_json(loss)}
+        {"index": index, "true": labels[label], "predicted": labels[prediction], "loss": to_json(loss, digits=7)}
         for index, label, prediction, loss in zip(*columns, strict=True)
     ]
 
 
-def to_json(value: Any) -> Any:
-    """Return a value with floats rounded to 7 significant digits, as float32 has, and None for those not finite."""
+def to_json(value: Any, digits: int) -> Any:
+    """Return a value with floats rounded to significant digits, and with None in place of NaN and infinity.
+
+    Args:
+        value: A plain value, or lists and dicts of plain values.
+        digits: Number of significant digits; float32 has 7, and 17 leave every float unchanged.
+    """
     if isinstance(value, dict):
-        return {key: to_json(item) for key, item in value.items()}
+        return {key: to_json(item, digits) for key, item in value.items()}
     if isinstance(value, list):
-        return [to_json(item) for item in value]
+        return [to_json(item, digits) for item in value]
     if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     return value

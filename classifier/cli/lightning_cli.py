@@ -35,7 +35,7 @@ from classifier.errors import SettingError, UserError
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import load_checkpoint
-from classifier.runs.events import remove_later_points
+from classifier.runs.events import restore_points
 from classifier.runs.folders import lock_run_dir
 
 
@@ -205,15 +205,17 @@ class ClassifierCLI(LightningCLI):
             self.datamodule.prepare_data()
         lock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self.creates_run:
-            if ckpt_path:
+            checkpoint = load_checkpoint(ckpt_path) if ckpt_path else {}
+            if checkpoint:
                 # A checkpoint that does not fit is refused before the run that it belongs to is written to.
-                self.model.on_load_checkpoint(load_checkpoint(ckpt_path))
-            trainer.logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
+                self.model.on_load_checkpoint(checkpoint)
+            logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
+            trainer.logger = logger
             if trainer_setup.is_first_process():
-                lock = lock_run_dir(Path(trainer.logger.log_dir))
+                lock = lock_run_dir(Path(logger.log_dir))
         with lock, record_only_while_profiling(), wait_for_processes(trainer, self.stop_processes):
             if self.creates_run and self.resolved.resumed_run and trainer_setup.is_first_process():
-                remove_later_points(self.resolved.resumed_run, self.resolved.position, self.resolved.checkpoint_steps)
+                restore_points(logger, self.resolved.position, checkpoint)
             try:
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
                 if self.command == "fit":

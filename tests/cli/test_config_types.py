@@ -224,5 +224,5 @@ def test_integer_of_more_than_64_bits_is_refused(value):
 
 
 def test_text_with_a_null_character_is_refused():
-    with pytest.raises(SettingError, match="--trainer.default_root_dir: the text contains a null character"):
+    with pytest.raises(SettingError, match=r"--trainer\.default_root_dir: the text contains a null character"):
         check_arguments("--trainer", L.Trainer, {"default_root_dir": "a\0b"})

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from helpers.runs import read_events
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from classifier.callbacks.loop_state import Position
-from classifier.runs.events import remove_later_points
+from classifier.runs.events import remove_later_points, restore_points
 
 
 def write_points(folder: Path) -> None:
@@ -52,3 +54,24 @@ def test_points_before_an_incomplete_record_at_the_end_of_a_file_are_kept(tmp_pa
     path.write_bytes(path.read_bytes()[:-7])
     remove_later_points(tmp_path, Position(1, 0, evaluation_pending=False), steps=10)
     assert list_steps(tmp_path) == {"mine": list(range(10)), "loss/val_by_step": [5, 10], "loss/test": [1]}
+
+
+def test_points_of_epochs_in_the_checkpoint_that_are_missing_are_logged_again(tmp_path):
+    logger = TensorBoardLogger(tmp_path, "", "", default_hp_metric=False)
+    logger.log_metrics({"loss/test": 0.5, "lr": 0.1}, 1)
+    logger.save()
+    epochs = [
+        {"epoch": 1, "loss/test": 0.5, "lr": 0.1},
+        {"epoch": 2, "loss/test": 0.25, "lr": None, "evaluations": [{"step": 15, "loss/val": 0.75}]},
+        {"epoch": 3, "loss/test": 0.125},
+    ]
+    checkpoint = {"global_step": 20, "callbacks": {"ResultsRecorder": {"epochs": epochs}}}
+    restore_points(logger, Position(2, 0, evaluation_pending=False), checkpoint)
+    logger.finalize("success")
+    events = read_events(tmp_path)
+    points = {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    assert points == {
+        "loss/test": [(1, 0.5), (2, 0.25)],
+        "lr": [(1, pytest.approx(0.1))],
+        "loss/val_by_step": [(15, 0.75)],
+    }
