@@ -89,8 +89,10 @@ def run_series(series: Series, variant: Variant, generator: random.Random, secon
         stop = None if number is None else lambda process, n=number, d=delay: stop_process(process, n, d)
         status = series.start(limits[0], stop, resumes_from=variant.resumes_from if stops else "")
         stops -= 1
+        is_refused = status == 2 and series.finished  # it was finished before
         if number is not None and (
-            status not in STATUSES[number] or ("Traceback" in series.err and number != signal.SIGKILL)
+            (status not in STATUSES[number] and not is_refused)
+            or ("Traceback" in series.err and number != signal.SIGKILL)
         ):
             faults.append(series.history[-1])
         elif number is None and not series.finished:

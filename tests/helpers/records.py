@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from classifier.callbacks.loop_state import find_position
 from classifier.models.checks import DEFAULTS_FROM_DATA
 from helpers.runs import read_events
 
@@ -27,7 +28,8 @@ def read_records(run_dir: Path) -> dict[str, Any]:
     """
     records: dict[str, Any] = {path.name: drop_times(load(path)) for path in sorted(run_dir.glob("checkpoints/*.ckpt"))}
     for checkpoint in records.values():
-        drop_counters(checkpoint["loops"]["fit_loop"])
+        # Lightning counts differently in a resumed run, and it reads only what `find_position` does.
+        checkpoint["loops"] = find_position(checkpoint)._asdict()
     records |= {name: drop_times(load(run_dir / name)) for name in ("results.json", "config.yaml", "hparams.yaml")}
     for name in ("max_steps", "max_time"):  # a run that is done is refused before its new limits are saved
         records["config.yaml"]["trainer"].pop(name)
@@ -66,12 +68,6 @@ def drop_times(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [drop_times(part) for part in value]
     return re.sub(r"[^ ]*lightning_logs/[\w.-]+", "RUN", value) if isinstance(value, str) else value
-
-
-def drop_counters(loop: dict[str, Any]) -> None:
-    """Remove the counters of a training loop that Lightning does not read, and counts differently in a resumed run."""
-    loop["epoch_loop.batch_progress"]["total"] = {"ready": loop["epoch_loop.batch_progress"]["total"]["ready"]}
-    del loop["epoch_progress"]["current"]["ready"], loop["epoch_loop.val_loop.batch_progress"]
 
 
 def compare(expected: Any, actual: Any, name: str = "") -> Iterator[str]:
