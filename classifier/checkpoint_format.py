@@ -62,6 +62,7 @@ def is_weight(value: Any) -> bool:
 
 
 TEXT: Check = ("a string", lambda value: isinstance(value, str))
+PATH: Check = ("an import path", lambda value: isinstance(value, str) and value != "")
 FLAG: Check = ("true or false", lambda value: isinstance(value, bool))
 COUNT: Check = ("a count", lambda value: type(value) is int and 0 <= value < 2**53)
 NUMBER: Check = ("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
@@ -70,6 +71,10 @@ JSON: Check = ("a plain value without NaN and infinity", lambda value: is_plain(
 SCORE: Check = ("a number or None", lambda value: value is None or (is_weight(value) and value.shape == ()))
 PLAIN: Check = ("a plain value", is_plain)
 WEIGHT: Check = ("a dense tensor of numbers", is_weight)
+PAIR: Check = (
+    "a pair of tensors",
+    lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_weight, value)),
+)
 VERSION_PATTERN = re.compile(r"[2-9](\.\d{1,9}){1,3}((a|b|rc|\.dev|\.post)\d{1,9})*")
 VERSION: Check = (
     "a version of Lightning from 2.0 on",
@@ -99,7 +104,7 @@ FIT_LOOP: dict[str, Any] = {
 # A dict describes a table with strings as keys. A key with "!" must be there, and `ANY` describes all keys that are not
 # named. A list of one description describes a list. Other keys may hold anything: Lightning and users add their own.
 DESCRIPTION: dict[str, Any] = {
-    "classes!": {"model!": TEXT, ANY: TEXT},
+    "classes!": {"model!": PATH, ANY: PATH},
     "hyper_parameters!": {ANY: PLAIN},
     "datamodule_hyper_parameters": {ANY: PLAIN},
     "state_dict!": {ANY: WEIGHT},
@@ -113,8 +118,22 @@ DESCRIPTION: dict[str, Any] = {
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [{"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}],
     "loops": {"fit_loop!": FIT_LOOP, ANY: {ANY: TABLE}},
+    "unfinished_epoch": [
+        {
+            "train_metrics!": {"loss_sum!": WEIGHT, "confusion_matrix!": WEIGHT, "pending!": [PAIR]},
+            "random!": [WEIGHT],
+            "gradients!": {ANY: WEIGHT},
+        }
+    ],
     "callbacks": {
-        "ResultsRecorder": {"epochs": [{"epoch!": COUNT, ANY: JSON}]},
+        "ResultsRecorder": {"epochs": [{"epoch!": COUNT, ANY: JSON}], "top_losses": [{ANY: JSON}]},
+        "EpochMetrics": {
+            "values!": {ANY: NUMBER},
+            "evaluations!": [{"step!": COUNT, ANY: NUMBER}],
+            "images_scored!": {ANY: COUNT},
+            "class_accuracies!": {ANY: PLAIN},
+            "seconds!": NUMBER,
+        },
         "best": MODEL_CHECKPOINT,
         "last": MODEL_CHECKPOINT,
         ANY: TABLE,

@@ -57,7 +57,14 @@ class EpochCheckpoint(ModelCheckpoint):
             super().on_validation_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state, including the last value of the metric, which Lightning leaves out."""
+        """Restore the state, including the last value of the metric, which Lightning leaves out.
+
+        Raises:
+            UserError: The state is inconsistent.
+        """
+        best = state_dict.get("best_k_models", {})
+        if best and state_dict.get("kth_best_model_path") not in best:
+            raise UserError(f"the checkpoint's callbacks.{self.name} names a best checkpoint that it does not list")
         super().load_state_dict(state_dict)
         self.current_score = state_dict.get("current_score")
 

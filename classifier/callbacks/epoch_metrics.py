@@ -57,7 +57,8 @@ class EpochMetrics(Callback):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Make training continue exactly where the checkpoint was written."""
-        set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
+        if trainer.state.fn == "fit":
+            set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""

@@ -67,7 +67,8 @@ def set_position(checkpoint: dict[str, Any], is_step_based: bool, accumulate_gra
         counts.update(ready=epochs + (batches > 0), started=epochs, processed=epochs, completed=epochs)
     progress["current"].update(ready=batches, started=batches, processed=batches, completed=batches)
     # With fewer started than ready batches, Lightning does not assume that an evaluation is to be skipped or repeated.
-    progress["total"].update(ready=total, started=total - 1, processed=total - 1, completed=total - 1)
+    fewer = max(total - 1, 0)
+    progress["total"].update(ready=total, started=fewer, processed=fewer, completed=fewer)
     progress["is_last_batch"] = last
     # Lightning runs an evaluation that was interrupted in its first batch.
     evaluated = loop["epoch_loop.val_loop.batch_progress"]

@@ -111,7 +111,8 @@ def check_class(option: str, spec: dict[str, Any], annotation: Any) -> None:
     parameters = inspect.signature(cls).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in spec.get("dict_kwargs") or {}:  # which the parser has not checked
-        require(takes_any or name in parameters, f"{option}: {cls.__name__} does not take {name}")
+        is_taken = name in parameters or (takes_any and name not in ("class_path", "init_args"))
+        require(is_taken, f"{option}: {cls.__name__} does not take {name}")
     for key in ("init_args", "dict_kwargs"):
         check_arguments(option, cls, spec.get(key) or {})
 

@@ -49,6 +49,7 @@ def check_state(stored: Any, own: Any, name: str) -> None:
         UserError: They differ. The message names the first difference.
     """
     if isinstance(own, dict):
+        own = {key: value for key, value in own.items() if not isinstance(value, list)}  # of loaders, if there are any
         if not isinstance(stored, dict) or not own.keys() <= stored.keys():
             raise UserError(f"the checkpoint's {name} is not a table with the keys {', '.join(own)}")
         for key, value in own.items():
@@ -91,7 +92,8 @@ def check_optimizer_states(
             if index not in range(len(parameters)) or not isinstance(tensors, dict):
                 raise UserError("the optimizer state in the checkpoint has parameters that the network does not have")
             for name, tensor in tensors.items():
-                if not fits_parameter(tensor, parameters[index]):
+                is_number = name == "momentum_buffer" and not (tensor is None or isinstance(tensor, torch.Tensor))
+                if is_number or not fits_parameter(tensor, parameters[index]):
                     raise UserError(f"the optimizer state in the checkpoint has {name} of another shape or type")
 
 

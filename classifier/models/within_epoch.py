@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from classifier.errors import SettingError
+from classifier.errors import SettingError, UserError, first_line
 from classifier.models.metrics import ClassificationMetrics
 
 
@@ -42,6 +42,7 @@ def restore_state(module: Any, states: list[dict[str, Any]]) -> None:
 
     Raises:
         SettingError: The number of processes has changed.
+        UserError: The state does not fit the network.
     """
     processes, rank = module.trainer.world_size, module.global_rank
     if len(states) != processes:
@@ -50,11 +51,15 @@ def restore_state(module: Any, states: list[dict[str, Any]]) -> None:
             f"{processes}: start {len(states)} processes, or use a checkpoint from the end of an epoch"
         )
     state = states[rank]
-    module.train_metrics.set_state(state["train_metrics"])
-    for name, gradient in state["gradients"].items():
-        module.get_parameter(name).grad = gradient.to(module.device)
-    for generator, value in zip(list_generators(module.device), state["random"], strict=False):
-        generator.set_state(value.cpu())
+    try:
+        module.train_metrics.set_state(state["train_metrics"])
+        for name, gradient in state["gradients"].items():
+            module.get_parameter(name).grad = gradient.to(module.device)
+        for generator, value in zip(list_generators(module.device), state["random"], strict=False):
+            generator.set_state(value.cpu())
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        message = f"the state of the unfinished epoch in the checkpoint does not fit: {first_line(error)}"
+        raise UserError(message) from error
 
 
 def list_generators(device: torch.device) -> list[torch.Generator]:
