@@ -38,7 +38,7 @@ def test_first_value_that_does_not_match_a_description_is_named(value, message):
 
 def test_keys_of_lightning_and_of_users_may_hold_anything():
     extra = {"progress": {"steps": 5}, "sampler": [{"position": torch.zeros(2)}]}
-    callbacks = {"EpochMetrics": {"queue": [{"logits": torch.zeros(2, 3)}]}, "Own": {1: (2, None)}}
+    callbacks = {"Theirs": {"queue": [{"logits": torch.zeros(2, 3)}]}, "Own": {1: (2, None)}}
     checkpoint = read(**extra, callbacks=callbacks)
     assert checkpoint["progress"] == {"steps": 5}
     assert checkpoint["callbacks"]["Own"] == {1: (2, None)}
