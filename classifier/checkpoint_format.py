@@ -9,14 +9,19 @@ from collections.abc import Callable
 from typing import IO, Any
 
 import torch
+from lightning.pytorch.callbacks import Timer
 from torch import Tensor, nn
 
 from classifier.errors import UserError, first_line
 from classifier.files import read_zip
 
 FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
-MAX_VALUES, MAX_DEPTH = 2_000_000, 50  # of the tables and lists in a checkpoint; a table that occurs twice counts twice
+MAX_VALUES, MAX_DEPTH = (
+    20_000_000,
+    50,
+)  # of the tables and lists in a checkpoint; a table that occurs twice counts twice
 INT64 = range(-(2**63), 2**63)
+COMPLEX = (torch.complex64, torch.complex128)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 # What a value must be, in words, and the test for it.
@@ -24,9 +29,9 @@ Check = tuple[str, Callable[[Any], Any]]
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value consists of numbers, strings, None, lists, tuples, and dicts with strings as keys."""
+    """Return whether a value consists of numbers, texts, None, lists, tuples, and dicts with texts or integers as keys."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+        return all(isinstance(key, (str, int)) and is_plain(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return all(map(is_plain, value))
     if isinstance(value, str):
@@ -57,7 +62,7 @@ def is_stored_tensor(value: Any) -> bool:
 
 def is_weight(value: Any) -> bool:
     """Return whether a value is a tensor that a network can have: of floats, integers or bools."""
-    dtypes = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+    dtypes = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool, *COMPLEX)
     return is_stored_tensor(value) and value.dtype in dtypes
 
 
@@ -116,7 +121,7 @@ DESCRIPTION: dict[str, Any] = {
     "dark_background": FLAG,
     "pytorch-lightning_version!": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
-    "lr_schedulers": [{"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}],
+    "lr_schedulers": [TABLE],
     "loops": {"fit_loop!": FIT_LOOP, ANY: {ANY: TABLE}},
     "unfinished_epoch": [
         {
@@ -134,6 +139,7 @@ DESCRIPTION: dict[str, Any] = {
             "class_accuracies!": {ANY: PLAIN},
             "seconds!": NUMBER,
         },
+        Timer().state_key: {"time_elapsed!": {ANY: NUMBER}},
         "best": MODEL_CHECKPOINT,
         "last": MODEL_CHECKPOINT,
         ANY: TABLE,

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from classifier.class_paths import PACKAGE
 from classifier.errors import require
 
 # What a value must be, in words, and the test for it. NaN satisfies no comparison, and therefore no limit.
@@ -80,6 +81,12 @@ def merge_signatures(cls: type) -> inspect.Signature:
     return inspect.Signature(list(parameters.values()))
 
 
+def list_package_arguments(cls: type) -> set[str]:
+    """Return the names of the constructor arguments that this package defines for a class and its base classes."""
+    bases = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == PACKAGE and "__init__" in vars(base)]
+    return {name for base in bases for name in inspect.signature(vars(base)["__init__"]).parameters}
+
+
 def get_annotations(function: Callable) -> dict[str, Any]:
     """Return the type annotations of a function, or none if one is imported for type checkers only."""
     try:
@@ -135,8 +142,8 @@ class CheckedHyperparameters:
 
     `limits` maps the name of a hyperparameter to a pair: the valid range in words, for the error message, and a
     function that returns whether a value is valid. `largest` maps the name of a number, or of a sequence of numbers, to
-    the largest valid value; for all other names, it is 1e30, which excludes infinity and NaN. A subclass only defines
-    the limits of its own arguments.
+    the largest valid value; for other arguments of this package, it is 1e30, which excludes infinity. A subclass only
+    defines the limits of its own arguments.
     """
 
     limits: ClassVar[dict[str, Limit]] = {}
@@ -161,7 +168,7 @@ class CheckedHyperparameters:
         """
         hparams = self.hparams
         hparams.update(to_builtin_types(dict(hparams)))
-        largest: dict[str, int] = {}
+        largest: dict[str, float] = {}
         for base in type(self).__mro__:
             largest = {**vars(base).get("largest", {}), **largest}
             for name, limit in vars(base).get("limits", {}).items():
@@ -175,5 +182,5 @@ class CheckedHyperparameters:
                     choices = f"{', '.join(most)} or {last}"
                     valid = hparams[name] in typing.get_args(annotation)
                     require(valid, f"{name} must be {choices}, not {shorten(hparams[name])}")
-        for name, value in hparams.items():
-            check_size(name, value, largest.get(name, LARGEST))
+        for name in hparams.keys() & {*largest, *list_package_arguments(type(self))}:
+            check_size(name, hparams[name], largest.get(name, LARGEST))

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from classifier.checkpoint_format import read_checkpoint
 from classifier.errors import UserError
 from classifier.files import atomic_write
+from classifier.hparams import LOCAL_PATH, check_limit
 
 
 class EpochCheckpoint(ModelCheckpoint):
@@ -90,8 +91,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             storage_options: Not used.
 
         Raises:
+            SettingError: The path is not local.
             UserError: The disk is full or cannot be written to. A previous file at `path` is then kept.
         """
+        check_limit("the path of a checkpoint", path, LOCAL_PATH)
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

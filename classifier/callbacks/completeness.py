@@ -32,7 +32,12 @@ def check_completeness(trainer: L.Trainer, split: str) -> None:
     Raises:
         UserError: The number is another one, although neither `limit_<split>_batches` nor `fast_dev_run` is set.
     """
-    expected = len(trainer.datamodule.datasets[split])
+    dataset = getattr(trainer.datamodule, "datasets", {}).get(split)
+    loaders = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
+    loaders = loaders if isinstance(loaders, list) else [loaders]
+    if all(getattr(loader, "dataset", None) is not dataset for loader in loaders) or dataset is None:
+        return  # loaders of the user's own
+    expected = len(dataset)
     evaluated = get_epoch_metrics(trainer).images_scored[split]
     # A limit of 1 is one batch, and a limit of 1.0 is all of them.
     limit = getattr(trainer, f"limit_{split}_batches")

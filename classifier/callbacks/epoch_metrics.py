@@ -36,20 +36,19 @@ class EpochMetrics(Callback):
         self.evaluations: list[dict[str, float]] = []  # those of the current epoch
         self.images_scored: dict[str, int] = {}  # by split, over all processes
         self.class_accuracies: dict[str, list[float]] = {}  # by split; NaN for a class without images
-        self.values_before_stop: dict[str, float] | None = None
+        self.stopped = False  # whether the last evaluation took place only because the run stopped
+        self.before_evaluation: dict[str, Any] = {}
         self.training_seconds = self.epoch_started = self.seconds = 0.0
         self.restored: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the metrics of the current epoch for the checkpoint, as they would be if the run had not stopped."""
-        values = self.values if self.values_before_stop is None else self.values_before_stop
-        return {
-            "values": values,
-            "evaluations": self.evaluations,
-            "images_scored": self.images_scored,
-            "class_accuracies": self.class_accuracies,
-            "seconds": self._measure_seconds(),
-        }
+        metrics = self.before_evaluation if self.stopped else self._get_metrics()
+        return {**metrics, "evaluations": self.evaluations, "seconds": self._measure_seconds()}
+
+    def _get_metrics(self) -> dict[str, Any]:
+        """Return copies of the metrics of the current epoch."""
+        return {name: dict(getattr(self, name)) for name in ("values", "images_scored", "class_accuracies")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the metrics of an epoch that is continued."""
@@ -58,12 +57,13 @@ class EpochMetrics(Callback):
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Make training continue exactly where the checkpoint was written."""
         if trainer.state.fn == "fit":
+            pl_module.unfinished_epoch = checkpoint.get("unfinished_epoch")
             set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""
         continued = self.restored if pl_module.unfinished_epoch else {}
-        self.restored, self.values_before_stop = {}, None
+        self.restored, self.stopped = {}, False
         self.values = dict(continued.get("values", {}))
         self.evaluations = list(continued.get("evaluations", []))
         self.images_scored = dict(continued.get("images_scored", {}))
@@ -80,6 +80,7 @@ class EpochMetrics(Callback):
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock, and reset the metrics of the splits to evaluate."""
         self._stop_clock(pl_module)
+        self.before_evaluation = self._get_metrics()
         self._start_evaluation(pl_module, trainer.val_dataloaders, "val")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -119,10 +120,12 @@ class EpochMetrics(Callback):
 
     def _add_evaluation(self, trainer: L.Trainer, metrics: dict[str, float]) -> None:
         """Record an evaluation during training, and log it if it is not the only one of its epoch."""
-        is_scheduled = (trainer.fit_loop.batch_idx + 1) % (trainer.val_check_batch or math.inf) == 0
+        loop, counts_all = trainer.fit_loop, trainer.check_val_every_n_epoch is None
+        batches_done = (loop.total_batch_idx if counts_all else loop.batch_idx) + 1
+        is_scheduled = batches_done % (trainer.val_check_batch or math.inf) == 0
         if trainer.should_stop and not (trainer.is_last_batch or is_scheduled):
             # The evaluation takes place only because the run stops here.
-            self.values_before_stop = dict(self.values)
+            self.stopped = True
             return
         self.evaluations.append({"step": trainer.global_step, **metrics})
         if len(self.evaluations) > 1 or not trainer.is_last_batch:

@@ -14,10 +14,10 @@ from classifier.errors import SettingError, one_line, require
 
 # A `config.yaml` of a run has about 150 nodes in 3 levels and 4 kB.
 MAX_BYTES = 1_000_000
-# After expansion of aliases. jsonargparse copies a list for each of its items: 2,000 numbers take it 1.5 s. For a text,
-# which can be a class path, or a table in a list, it takes 20 times as long.
-MAX_NODES = 2_000
-NODES_PER_ENTRY = 20
+# After expansion of aliases. jsonargparse copies a list for each of its items, so that its time grows with the square
+# of their number. For a text, which can be a class path, or a table in a list, it takes longer than for a number.
+MAX_NODES = 5_000
+NODES_PER_ENTRY = 3
 MAX_DEPTH = 30
 MAX_CHARACTERS = 4096  # of a value or a key, the longest path on Linux
 MAX_INTEGER = 2**63

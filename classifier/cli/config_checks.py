@@ -5,14 +5,12 @@ import pydoc
 from typing import Any, cast
 
 from jsonargparse import Namespace
-from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.cli.resolve import ResolvedArgv, read_default_recipe
 from classifier.cli.trainer_options import check_trainer_options, get_seconds
 from classifier.errors import SettingError, require
 from classifier.hparams import check_limit, within
 from classifier.models.checks import ARGS_FROM_DATA
-from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
 MAX_SEED = 2**32 - 1  # NumPy accepts no larger seed
 
@@ -72,22 +70,6 @@ def check_seed(seed: int) -> None:
         SettingError: The seed is out of range.
     """
     check_limit("seed_everything", seed, within(0, MAX_SEED))
-
-
-@rank_zero_only
-def print_outside_paths(config: Namespace, resolved: ResolvedArgv) -> None:
-    """Print the paths outside the current folder that come from the checkpoint and not from the command line.
-
-    Args:
-        config: The parsed configuration of `fit`, `validate` or `test`.
-        resolved: The command line that the configuration was parsed from.
-    """
-    given = {argument.partition("=")[0].replace(".init_args.", ".") for argument in resolved.argv}
-    for key, name, path in list_outside_paths(resolved.stored):
-        value = config[key].init_args.get(name)
-        used = path in value if isinstance(value, list | tuple) else path == value
-        if used and f"--{key}.{name}" not in given:
-            print(describe_outside_path(key, name, path), flush=True)
 
 
 def check_args_from_data(class_path: str, init_args: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import classifier
 from classifier.callbacks.console import ConsoleReporter
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.config_checks import check_config, check_seed, check_seeds, print_outside_paths
+from classifier.cli.config_checks import check_config, check_seed, check_seeds
 from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
@@ -138,7 +138,6 @@ class ClassifierCLI(LightningCLI):
         """Check the configuration, and set the number of threads."""
         check_types(self.config)
         check_config(self.config, self.resolved, self.command)
-        print_outside_paths(self.config, self.resolved)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)
             first_seed = int(self.config.seed_everything)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from classifier.class_paths import list_subclasses
-from classifier.errors import SettingError, one_line
+from classifier.errors import SettingError, make_printable, one_line
 
 # Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
 # functions that run what they are given.
@@ -58,7 +58,7 @@ def shorten_message(message: str) -> str:
     text = re.sub(r"(?<=required: )\w+$", lambda name: "PATH" if name[0] == "paths" else f"--{name[0]}", text)
     text = f"--{'.'.join(keys)}: {text}" if keys else text
     # The message may contain a whole value of a file, with characters that control a terminal.
-    text = "".join(character if character.isprintable() else " " for character in text)
+    text = make_printable(text)
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} ..."
 
 

@@ -20,6 +20,7 @@ from classifier.errors import SettingError, UserError, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
+from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
 RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
 DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
@@ -154,6 +155,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
         import_class(class_path, allowed)
     settings = get_settings(checkpoint)
     require(has_data or "data" in settings, f"{path} names no dataset: add --data")
+    print_outside_paths(settings, argv)
     if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
         check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
     argv = [*(f"--{key}={json.dumps(value)}" for key, value in leave_out_class_names(settings).items()), *argv]
@@ -165,6 +167,20 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
         pass
     config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
     return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), steps, seconds, settings)
+
+
+@rank_zero_only
+def print_outside_paths(settings: dict[str, dict[str, Any]], argv: list[str]) -> None:
+    """Print the paths outside the current folder in a checkpoint, except those that the command line replaces.
+
+    Args:
+        settings: The `class_path` and `init_args` of "model" and "data".
+        argv: Command-line arguments after the command's name.
+    """
+    given = {argument.partition("=")[0].replace(".init_args.", ".") for argument in argv}
+    for key, name, path in list_outside_paths(settings):
+        if f"--{key}.{name}" not in given:
+            print(describe_outside_path(key, name, path), flush=True)
 
 
 def leave_out_class_names(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,19 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+SECONDS_OF_DELAY = 0.5
 SECONDS_TO_RESPOND = 3.0  # longer than one call into PyTorch takes
 END = 0  # not the number of a signal
 
-responded = threading.Event()  # set by the handlers below
+
+class Response:
+    """The time at which a handler below has last run, in seconds of `time.monotonic`."""
+
+    time = 0.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -23,13 +29,13 @@ class Terminated(KeyboardInterrupt):
 
 def raise_interrupted(*_: Any) -> NoReturn:
     """Signal handler that raises KeyboardInterrupt."""
-    responded.set()
+    Response.time = time.monotonic()
     raise KeyboardInterrupt
 
 
 def raise_terminated(*_: Any) -> NoReturn:
     """Signal handler that raises Terminated."""
-    responded.set()
+    Response.time = time.monotonic()
     raise Terminated
 
 
@@ -67,7 +73,6 @@ def exit_if_blocked(before_exit: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    responded.clear()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     thread = threading.Thread(target=watch_signals, args=(reader, before_exit), daemon=True)
@@ -88,12 +93,15 @@ def watch_signals(reader: int, before_exit: Callable[[], object]) -> None:
     while (number := os.read(reader, 1)[0]) != END:
         # A handler that somebody else has installed responds in its own way.
         if number in HANDLERS and signal.getsignal(number) is HANDLERS[number]:
-            if not responded.wait(SECONDS_TO_RESPOND):
-                with contextlib.suppress(Exception):
-                    before_exit()
-                    sys.stdout.flush()
-                os._exit(128 + number)
-            responded.clear()
+            received = time.monotonic()
+            # A handler runs once for several signals that arrive at the same time, and can be faster than this thread.
+            while Response.time < received - SECONDS_OF_DELAY:
+                if time.monotonic() > received + SECONDS_TO_RESPOND:
+                    with contextlib.suppress(Exception):
+                        before_exit()
+                        sys.stdout.flush()
+                    os._exit(128 + number)
+                time.sleep(0.05)
 
 
 def stop_reporting_signals() -> None:

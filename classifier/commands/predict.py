@@ -17,7 +17,7 @@ from tqdm import tqdm
 from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
-from classifier.errors import SettingError, UserError, one_line, require
+from classifier.errors import SettingError, UserError, make_printable, one_line, require
 from classifier.files import atomic_write
 from classifier.hparams import check_limit, within
 from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
@@ -173,7 +173,7 @@ class PredictionTable:
         for index, row, values, classes, was_inverted in zip(*columns, inverted.tolist(), strict=True):
             first, second = (self.class_names[label] for label in classes[:2])
             # Control characters in a file's name could garble the terminal.
-            path = "".join(character if character.isprintable() else "?" for character in self.paths[index])
+            path = make_printable(self.paths[index])
             line = self.line.format(path, first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
             tqdm.write(line + "  inverted" * was_inverted)
             if self.writer:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from classifier.data.opening import make_printable, open_regular_file
-from classifier.errors import UserError, one_line
+from classifier.data.opening import open_regular_file
+from classifier.errors import UserError, make_printable, one_line
 
 # Formats that have a signature and are decoded by Pillow or the libraries compiled into it. Other formats of Pillow
 # start a program (EPS), are decoded by the operating system (WMF) or by handlers of other packages (HDF5, GRIB), are

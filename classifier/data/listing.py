@@ -8,8 +8,7 @@ from typing import NoReturn
 from PIL import Image
 
 from classifier.data.decoding import get_formats
-from classifier.data.opening import make_printable
-from classifier.errors import UserError
+from classifier.errors import UserError, make_printable
 
 
 def list_subfolders(folder: Path) -> tuple[str, ...]:

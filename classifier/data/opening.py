@@ -29,8 +29,3 @@ def open_regular_file(path: str | os.PathLike[str], max_bytes: int, follow_links
     # Without blocking, even a pipe that replaces the file after the check above cannot make the program wait.
     flags = getattr(os, "O_NONBLOCK", 0) | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0))
     return open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags))
-
-
-def make_printable(path: str | os.PathLike[str]) -> str:
-    """Return a path for a one-line message, with every character replaced by "?" that is not printable."""
-    return "".join(character if character.isprintable() else "?" for character in os.fspath(path))

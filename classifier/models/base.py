@@ -71,7 +71,7 @@ class ImageClassifier(CheckpointableModule, ABC):
     std: Tensor
     limits: ClassVar[dict[str, Limit]] = {
         "image_shape": IMAGE_SHAPE,
-        "num_classes": ("from 2 to 10,000", lambda count: 2 <= count <= 10_000),
+        "num_classes": ("at least 2", lambda count: count >= 2),
         "lr": POSITIVE,
         "momentum": FRACTION,
         "weight_decay": NOT_NEGATIVE,

@@ -11,7 +11,7 @@ import torch
 
 from classifier.callbacks.loop_state import find_position
 from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
-from classifier.class_paths import get_class_path
+from classifier.class_paths import PACKAGE, get_class_path
 from classifier.files import read_zip
 from classifier.hparams import CheckedHyperparameters
 from classifier.models.checks import check_stored_network, check_weights
@@ -91,13 +91,14 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         for key in ("state_dict", "current_model_state"):
             if key in checkpoint:
                 check_weights(self, checkpoint[key])
-        param_groups = self.group_parameters()
-        check_optimizer_states(checkpoint, {name: self.hparams[name] for name in SGD_ARGS}, param_groups)
-        check_scheduler_states(checkpoint, self.hparams.lr_schedule != "constant" or self.hparams.lr_warmup > 0)
-        override_optimizer_state(checkpoint, self.hparams, param_groups)
+        defined_by = next(base for base in type(self).__mro__ if "configure_optimizers" in vars(base))
+        if defined_by.__module__.partition(".")[0] == PACKAGE:  # and not an optimizer of the user's own
+            param_groups = self.group_parameters()
+            check_optimizer_states(checkpoint, {name: self.hparams[name] for name in SGD_ARGS}, param_groups)
+            check_scheduler_states(checkpoint, self.hparams.lr_schedule != "constant" or self.hparams.lr_warmup > 0)
+            override_optimizer_state(checkpoint, self.hparams, param_groups)
         with contextlib.suppress(RuntimeError):  # of Lightning, if the network is not used by a Trainer
             check_trainer_state(checkpoint, self.trainer)
-        self.unfinished_epoch = checkpoint.get("unfinished_epoch")
 
     def on_train_epoch_start(self) -> None:
         """Seed PyTorch for the epoch, so that a resumed run draws the same numbers as an uninterrupted one."""

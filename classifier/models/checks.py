@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from classifier.checkpoint_format import FLOATS
+from classifier.class_paths import PACKAGE
 from classifier.errors import SettingError, UserError, first_line
 from classifier.hparams import to_builtin_types
 
@@ -79,11 +80,14 @@ def check_stored_network(model_class: type, hparams: dict[str, Any], state_dict:
     try:
         with torch.device("meta"):
             module = model_class(**hparams)
+            module.configure_model()
     except NotImplementedError:  # a network of the user that computes with its weights in its constructor
         return
     except UserError as error:
         raise type(error)(f"the settings in the checkpoint do not fit {model_class.__name__}: {error}") from error
     except (TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError, LookupError) as error:
+        if isinstance(error, RuntimeError) and model_class.__module__.partition(".")[0] != PACKAGE:
+            return  # also of the user, for example by `item`
         raise UserError(
             f"the settings in the checkpoint do not fit {model_class.__name__}: {first_line(error)}"
         ) from error

@@ -7,9 +7,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import LRScheduler
 
-from classifier.checkpoint_format import FLOATS, is_stored_tensor
+from classifier.checkpoint_format import ANY, COUNT, FLOATS, NUMBER, PLAIN, check_value, is_stored_tensor
 from classifier.errors import UserError
 
+SCHEDULE = {"last_epoch!": COUNT, "base_lrs!": [NUMBER], ANY: PLAIN}
 LOOPS = {"fit": "fit_loop", "validate": "validate_loop", "test": "test_loop", "predict": "predict_loop"}
 
 
@@ -109,6 +110,7 @@ def check_scheduler_states(checkpoint: dict[str, Any], has_schedule: bool) -> No
     """
     for state in checkpoint.get("lr_schedulers", ()):
         wrong = [key for key in state if key == "optimizer" or callable(getattr(LRScheduler, key, None))]
+        check_value(state, SCHEDULE, "lr_schedulers")
         if wrong or (has_schedule and not isinstance(state.get("lr_lambdas"), list)):
             raise UserError("the state of the learning rate schedule in the checkpoint has wrong keys")
 

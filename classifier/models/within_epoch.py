@@ -19,11 +19,15 @@ def collect_state(module: Any) -> list[dict[str, Any]]:
         module: The ImageClassifier in training.
     """
     metrics: ClassificationMetrics = module.train_metrics
+    trainer = module.trainer
+    is_between_steps = (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches != 0
     state = {
         "train_metrics": metrics.get_state(),
         "random": [generator.get_state() for generator in list_generators(module.device)],
         "gradients": {
-            name: parameter.grad.cpu() for name, parameter in module.named_parameters() if parameter.grad is not None
+            name: parameter.grad.cpu()
+            for name, parameter in module.named_parameters()
+            if is_between_steps and parameter.grad is not None
         },
     }
     if not (distributed.is_available() and distributed.is_initialized()):

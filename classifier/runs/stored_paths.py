@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from classifier.errors import make_printable
+
 
 def list_outside_paths(settings: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Yield every path outside the current folder in the settings of a checkpoint.
@@ -33,5 +35,4 @@ def is_outside(path: str) -> bool:
 
 def describe_outside_path(key: str, name: str, path: str) -> str:
     """Return the line that is printed before anything is read from such a path."""
-    printable = "".join(character if character.isprintable() else "?" for character in path)
-    return f"the checkpoint sets {key}.{name} to {printable}, which is outside the current folder"
+    return f"the checkpoint sets {key}.{name} to {make_printable(path)}, which is outside the current folder"

@@ -17,14 +17,14 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{inner}'] * 9)}]\n" for inner, name in zip("abcdefghi", "bcdefghij", strict=True)
 )
 HOSTILE = {
-    "nested aliases": (LAUGHS, "is refused: more than 2,000 values, counting aliases"),
+    "nested aliases": (LAUGHS, "is refused: more than 5,000 values, counting aliases"),
     "unknown keys": ("".join(f"key{i}: 1\n" for i in range(100_000)), "more than 1,000,000 bytes"),
-    "some unknown keys": ("".join(f"key{i}: 1\n" for i in range(20_000)), "more than 2,000 values, counting aliases"),
-    "classes": ("trainer:\n  callbacks:\n" + "  - ModelSummary\n" * 200, "more than 2,000 values, counting aliases"),
+    "some unknown keys": ("".join(f"key{i}: 1\n" for i in range(20_000)), "more than 5,000 values, counting aliases"),
+    "classes": ("trainer:\n  callbacks:\n" + "  - ModelSummary\n" * 2000, "more than 5,000 values, counting aliases"),
     "depth": ("model: " + "[" * 500 + "]" * 500, "is refused: more than 30 levels"),
     "depth of the library": ("[" * 5000, "is not YAML: "),
     "depth in a text": (f"model: '{'[' * 50 + ']' * 50}'", "is refused: more than 30 levels"),
-    "aliases in a text": (f"model: '{{{LAUGHS.replace(chr(10), ', ')}}}'", "is refused: more than 2,000 values"),
+    "aliases in a text": (f"model: '{{{LAUGHS.replace(chr(10), ', ')}}}'", "is refused: more than 5,000 values"),
     "itself": ("model: &a [*a]", "is refused: line 1 contains itself by an alias"),
     "tag": (
         "model: !!python/object/apply:os.system [touch ran]",
@@ -59,11 +59,11 @@ def test_hostile_file_is_refused_in_one_line_and_in_short_time(fail, name):
 
 def test_hostile_text_in_place_of_a_file_is_refused_for_nested_files_and_plain_commands(fail):
     Path("case.yaml").write_text(LAUGHS)
-    assert "more than 2,000 values" in fail("fit", "--config=digits", "--trainer=case.yaml")[1]
+    assert "more than 5,000 values" in fail("fit", "--config=digits", "--trainer=case.yaml")[1]
     Path("top.yaml").write_text("model: MLP\ndata: case.yaml\n")
-    assert "more than 2,000 values" in fail("fit", "--config=top.yaml")[1]
+    assert "more than 5,000 values" in fail("fit", "--config=top.yaml")[1]
     for option in ("--config=case.yaml", "-ccase.yaml"):
-        assert "more than 2,000 values" in fail("export", "--output=x.pt2", option)[1]
+        assert "more than 5,000 values" in fail("export", "--output=x.pt2", option)[1]
 
 
 def test_file_that_is_not_text_is_refused(fail):

@@ -9,6 +9,8 @@ import yaml
 from helpers.runs import FIT_DIGITS, load_last, read_events, read_results
 from PIL import Image
 
+from classifier import MLP, Digits
+from classifier.callbacks.epoch_metrics import get_epoch_metrics
 from classifier.callbacks.loop_state import find_position
 
 BASE = (*FIT_DIGITS, "--data.batch_size=60", "--data.val_split=237")  # 20 batches per epoch
@@ -48,19 +50,16 @@ def assert_same_records(run: str, expected_run: str) -> None:
 @pytest.mark.parametrize(
     ("options", "stop", "end"),
     [
-        ((), 25, 50),
-        ((), 20, 50),
-        (AUGMENTED, 25, 60),
-        ((EVERY_7,), 25, 50),
-        ((EVERY_7,), 27, 60),
+        (("--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.logging_interval=step"), 20, 50),
+        (AUGMENTED, 25, 50),
+        ((EVERY_7,), 27, 50),
+        (("--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=25"), 25, 40),
         (("--trainer.accumulate_grad_batches=3",), 9, 18),
         (("--trainer.precision=64-true",), 25, 45),
-        (("--trainer.check_val_every_n_epoch=2",), 25, 60),
-        (("--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.logging_interval=step"), 20, 60),
     ],
     ids=[
-        *("within an epoch", "at its end", "augmented", "after an evaluation", "at an evaluation"),
-        *("accumulated gradients", "double precision", "epochs without evaluation", "points per step"),
+        *("at the end of an epoch", "augmented", "at an evaluation", "at an evaluation every n steps"),
+        *("accumulated gradients", "double precision"),
     ],
 )
 def test_run_that_max_steps_ended_resumes_exactly(run, options, stop, end):
@@ -73,7 +72,6 @@ def test_run_that_max_steps_ended_resumes_exactly(run, options, stop, end):
 @pytest.mark.parametrize(
     ("checkpoints", "options", "name"),
     [
-        ({"every_n_train_steps": 5}, (), "step=25"),
         ({"every_n_train_steps": 20}, (), "step=20"),
         ({"every_n_train_steps": 7}, (EVERY_7,), "step=14"),
         ({"every_n_train_steps": 20}, ("--trainer.check_val_every_n_epoch=2",), "step=20"),
@@ -84,7 +82,7 @@ def test_run_that_max_steps_ended_resumes_exactly(run, options, stop, end):
         ({"every_n_epochs": 1}, (EVERY_7,), "best"),
     ],
     ids=[
-        *("within an epoch", "after the last batch", "before an evaluation", "after the last batch, not evaluated"),
+        *("after the last batch", "before an evaluation", "after the last batch, not evaluated"),
         *("after the last of fewer batches", "between optimizer steps", "after an evaluation"),
         *("after the last evaluation", "best evaluation"),
     ],
@@ -123,6 +121,16 @@ def test_best_checkpoint_has_the_weights_of_the_best_evaluation_within_any_epoch
     assert checkpoint["global_step"] == best["step"]
     output = run("validate", "--ckpt_path=best")
     assert f"val loss {best['loss/val']:.4f} accuracy {best['accuracy/val']:.2%}" in output
+
+
+def test_network_of_a_checkpoint_within_an_epoch_can_be_trained_from_the_start(run, make_trainer):
+    run(*BASE, "--trainer.max_steps=25")
+    path = Path("lightning_logs/version_0/checkpoints/last.ckpt")
+    model = MLP.load_from_checkpoint(path)
+    assert not torch.load(path, weights_only=True)["unfinished_epoch"][0]["gradients"]  # none accumulate
+    trainer = make_trainer(1, limit_train_batches=4)
+    trainer.fit(model, Digits())
+    assert get_epoch_metrics(trainer).images_scored["train"] == 256
 
 
 def test_files_of_checkpoints_are_named_by_the_number_of_optimizer_steps(run):

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from classifier.data.opening import make_printable, open_regular_file
+from classifier.data.opening import open_regular_file
+from classifier.errors import make_printable
 
 
 def test_a_regular_file_is_opened_also_through_a_link(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from classifier import MLP, Digits
+from classifier.callbacks.checkpointing import AtomicCheckpointIO
 from classifier.models.checkpoint_hooks import FORMAT_VERSION
 
 
@@ -74,7 +75,7 @@ def test_a_changed_bit_is_refused_when_a_network_is_loaded_in_a_notebook(tmp_pat
     [
         ({"hidden_sizes": (10**6,) * 3}, r"network\.1\.bias has the shape \(3,\) in the checkpoint and \(10{6},\)"),
         ({"image_shape": (3, 10**6, 10**6)}, "do not fit MLP: image_shape must be"),
-        ({"num_classes": 10**9}, "do not fit MLP: num_classes must be from 2 to 10,000"),
+        ({"num_classes": 10**9}, "do not fit MLP: num_classes must be at most 100,000"),
         ({"class_names": ("a", "b")}, "do not fit MLP: class_names has another length"),
         ({"mean": {}}, "do not fit MLP: mean must be finite numbers"),
         ({"std": (0.0,)}, "do not fit MLP: std must be above 0"),
@@ -156,3 +157,29 @@ def test_second_positional_argument_is_the_device_and_does_not_allow_code(monkey
     save_content(tmp_path / "a.ckpt")
     MLP.load_from_checkpoint(tmp_path / "a.ckpt", "cpu")
     assert seen == {"map_location": "cpu", "weights_only": True}
+
+
+class OwnOptimizer(MLP):
+    """A network with a frozen layer, and with an optimizer, a schedule and hyperparameters of its own."""
+
+    def __init__(self, rates=None, limit=float("inf"), **kwargs):
+        super().__init__(**kwargs)
+        self.drop = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # impossible on the meta device
+        self.network[1].requires_grad_(False)
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW([weights for weights in self.parameters() if weights.requires_grad])
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "loss/train"}}
+
+
+def test_network_with_an_optimizer_of_its_own_is_loaded_and_resumed(make_trainer, tmp_path):
+    options = {"limit_train_batches": 2, "limit_val_batches": 0, "plugins": [AtomicCheckpointIO()]}
+    trainer = make_trainer(1, **options)
+    trainer.fit(OwnOptimizer(image_shape=(1, 8, 8), rates={0: 0.1}), Digits())
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    loaded = OwnOptimizer.load_from_checkpoint(tmp_path / "own.ckpt")
+    assert (loaded.hparams.rates, loaded.hparams.limit) == ({0: 0.1}, float("inf"))
+    resumed = make_trainer(2, **options)
+    resumed.fit(OwnOptimizer(image_shape=(1, 8, 8), rates={0: 0.1}), Digits(), ckpt_path=tmp_path / "own.ckpt")
+    assert resumed.global_step == 4
