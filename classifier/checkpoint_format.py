@@ -29,7 +29,7 @@ Check = tuple[str, Callable[[Any], Any]]
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value consists of numbers, texts, None, lists, tuples, and dicts with texts or integers as keys."""
+    """Return whether a value consists of numbers, texts, None, lists, tuples, and dicts with simple keys."""
     if isinstance(value, dict):
         return all(isinstance(key, (str, int)) and is_plain(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):
