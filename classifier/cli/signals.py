@@ -91,7 +91,7 @@ def exit_if_blocked(before_exit: Callable[[], object]) -> Iterator[None]:
 def watch_signals(reader: int, before_exit: Callable[[], object]) -> None:
     """Read the numbers of signals from a file descriptor until END, and exit if the main thread does not respond."""
     while (number := os.read(reader, 1)[0]) != END:
-        # A handler that somebody else has installed responds in its own way.
+        # A handler that other code has installed responds in its own way.
         if number in HANDLERS and signal.getsignal(number) is HANDLERS[number]:
             received = time.monotonic()
             # A handler runs once for several signals that arrive at the same time, and can be faster than this thread.

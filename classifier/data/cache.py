@@ -105,7 +105,7 @@ def _is_folder(path: Path) -> bool:
 def _make_folder(folder: Path) -> bool:
     """Create the cache's folder if it is missing, and return whether the cache can be written to it.
 
-    What is not a folder of its own belongs to somebody else, so that nothing in it is read, written or deleted.
+    A link, or a file of that name, was not made by the cache, so that nothing in it is read, written or deleted.
     """
     if not folder.exists() and not folder.is_symlink():
         folder.mkdir(exist_ok=True)

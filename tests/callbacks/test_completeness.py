@@ -1,10 +1,11 @@
 """The number of evaluated images."""
 
 import pytest
-from torch.utils.data import SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler, TensorDataset
 
 from classifier import MLP, Digits
 from classifier.callbacks.completeness import CompletenessCheck
+from classifier.callbacks.epoch_metrics import get_epoch_metrics
 from classifier.errors import UserError
 
 
@@ -34,3 +35,16 @@ def test_evaluation_of_all_images_is_no_error(make_trainer):
     for method in ("test", "validate"):
         trainer = make_trainer(callbacks=[CompletenessCheck()])
         getattr(trainer, method)(MLP(image_shape=(1, 8, 8)), Digits(val_split=100), verbose=False)
+
+
+class OwnLoader(Digits):
+    """Digits that are evaluated by a loader of the user's own."""
+
+    def test_dataloader(self):
+        return DataLoader(TensorDataset(*self.datasets["test"][:100]), batch_size=50)
+
+
+def test_loader_of_the_users_own_decides_which_images_are_evaluated(make_trainer):
+    trainer = make_trainer(callbacks=[CompletenessCheck()])
+    trainer.test(MLP(image_shape=(1, 8, 8)), OwnLoader(), verbose=False)
+    assert get_epoch_metrics(trainer).images_scored["test"] == 100

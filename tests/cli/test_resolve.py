@@ -8,7 +8,13 @@ from helpers.runs import FIT_DIGITS
 
 from classifier.callbacks.loop_state import START
 from classifier.cli.main import main
-from classifier.cli.resolve import RECIPES, find_config, resolve_argv
+from classifier.cli.resolve import (
+    RECIPES,
+    find_config,
+    leave_out_class_names,
+    print_outside_paths,
+    resolve_argv,
+)
 from classifier.errors import SettingError
 
 
@@ -85,3 +91,20 @@ def test_configuration_file_of_version_0_1_gets_the_current_names_of_its_options
     settings = yaml.safe_load(find_config("old.yaml"))
     assert settings["data"]["init_args"] == {"root": "pets", "test_split": 0.3}
     assert settings["model"] == "MLP"
+
+
+def test_class_names_of_a_checkpoint_do_not_pass_through_the_parser():
+    names = [str(number) for number in range(20_000)]
+    model = {"class_path": "classifier.MLP", "init_args": {"lr": 0.1, "class_names": names}}
+    settings = leave_out_class_names({"model": model, "data": {"class_path": "classifier.Digits", "init_args": {}}})
+    assert settings["model"] == {"class_path": "classifier.MLP", "init_args": {"lr": 0.1}}
+    assert model["init_args"]["class_names"] is names
+
+
+def test_paths_outside_the_folder_are_printed_unless_the_command_line_replaces_them(capsys):
+    settings = {"data": {"class_path": "classifier.Digits", "init_args": {"root": "/elsewhere/images"}}}
+    print_outside_paths(settings, ["--ckpt_path=last"])
+    line = "the checkpoint sets data.root to /elsewhere/images, which is outside the current folder\n"
+    assert capsys.readouterr().out == line
+    print_outside_paths(settings, ["--data.init_args.root=images"])
+    assert capsys.readouterr().out == ""

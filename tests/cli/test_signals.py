@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,15 @@ def test_process_that_waits_for_another_node_says_so_and_is_stopped_by_sigterm(t
     assert process.exitcode == 143
     message = "waiting for 2 processes on 2 nodes at 127.0.0.1:29543\n\nstopped; no epoch is saved yet\n"
     assert (OUT.read_text(), ERR.read_text()) == (message, "")
+
+
+def test_two_signals_in_quick_succession_do_not_end_a_process_that_responds(monkeypatch):
+    exits = []
+    monkeypatch.setattr(signals.os, "_exit", exits.append)
+    monkeypatch.setattr(signals, "SECONDS_TO_RESPOND", 0.2)
+    with signals.raise_on_signals(), signals.exit_if_blocked(lambda: None):
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        time.sleep(0.8)
+    assert exits == []
