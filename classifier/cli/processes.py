@@ -87,7 +87,7 @@ def wait_for_processes(trainer: L.Trainer, before_exit: Callable[[], object]) ->
     if trainer.world_size == 1:
         yield
         return
-    # Lightning does this for GPUs only. On CPUs, 5 of 25 runs aborted when the interpreter exited, after all their work.
+    # Lightning does this for GPUs only. On CPUs, 5 of 25 runs aborted while the interpreter exited.
     atexit.register(destroy_process_group)
     timer = threading.Timer(SECONDS_UNTIL_MESSAGE, announce_waiting, args=(trainer,))
     timer.daemon = True
