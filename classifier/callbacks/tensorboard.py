@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import numpy as np
@@ -35,6 +35,7 @@ class TensorBoardReporter(Callback):
     """
 
     state_key = "TensorBoardReporter"
+    traced: ClassVar[set[str]] = set()  # networks whose graph this process has written
     num_images = 12  # per picture; a picture takes 0.1 s, most of it for the captions
 
     def __init__(self, pictures: bool = True, every: int = 10) -> None:
@@ -105,12 +106,19 @@ class TensorBoardReporter(Callback):
                 self._draw_predictions(module)
 
     def _draw_training_images(self, module: L.LightningModule, epochs_done: int) -> None:
-        """Write the first training images and the network's graph, if they are not written yet."""
+        """Write the first training images and the network's graph, if they are not written yet.
+
+        A process writes the graph of a network only once, for the first of several runs, because PyTorch keeps 500 KB
+        of every traced network until the process ends.
+        """
         if not self.train_batches:
             return
         images, labels = (torch.cat(tensors) for tensors in zip(*self.train_batches, strict=True))
         self.train_batches = []
         self.write("images/train", plot_images(images, labels, get_class_labels(module)), epochs_done)
+        if str(module.network) in self.traced:
+            return
+        self.traced.add(str(module.network))
         example = torch.zeros(1, *module.hparams.image_shape, dtype=module.mean.dtype, device=module.device)
         # PyTorch 2.15 deprecates the tracing that its own writer uses, which reports what it cannot trace.
         with warnings.catch_warnings(), contextlib.suppress(Exception):

@@ -81,7 +81,8 @@ def test_hparams_yaml_is_safe_to_load_and_has_the_settings_that_were_trained_wit
     assert (settings["lr"], settings["mean"], settings["batch_size"]) == (0.1, [0.0], 64)
 
 
-def test_each_picture_is_written_at_the_number_of_epochs_done_and_the_graph_once(train_and_draw):
+def test_each_picture_is_written_at_the_number_of_epochs_done_and_the_graph_once(train_and_draw, monkeypatch):
+    monkeypatch.setattr(TensorBoardReporter, "traced", set())
     events = read_events(train_and_draw(3).log_dir)
     steps = {tag: [image.step for image in events.Images(tag)] for tag in events.Tags()["images"]}
     assert steps.pop("predictions/test") == [2, 3]
@@ -89,6 +90,9 @@ def test_each_picture_is_written_at_the_number_of_epochs_done_and_the_graph_once
     names = {node.name for node in events.Graph().node}
     assert any("Linear[5]" in name for name in names)
     assert not any("metrics" in name for name in names)
+    assert "graph" not in {
+        tag for tag, present in read_events(train_and_draw(1).log_dir).Tags().items() if present is True
+    }
 
 
 def test_pictures_show_training_images_predictions_and_highest_loss_errors(train_and_draw, figures):
