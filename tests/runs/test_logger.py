@@ -23,9 +23,9 @@ def test_hparams_are_written_once_and_again_when_they_change(monkeypatch):
     logger.log_hyperparams({"lr": 0.1})
     logger.save()
     assert read_hparams() == {"lr": 0.1}
-    monkeypatch.setattr("classifier.runs.logger.save_hparams_to_yaml", pytest.fail)
-    logger.save()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("classifier.runs.logger.save_hparams_to_yaml", pytest.fail)
+        logger.save()
     resumed = make_logger()
     resumed.log_hyperparams({"lr": 0.2})
     resumed.save()
