@@ -99,7 +99,7 @@ class EpochMetrics(Callback):
         seconds = torch.tensor(self.training_seconds, device=pl_module.device)
         seconds = trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
         metrics = self._finish_split(trainer, pl_module, "train")
-        metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        metrics["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         metrics["speed/images_per_second"] = self.images_scored["train"] / float(seconds)
         self._publish(pl_module, metrics)
         self.values |= metrics

@@ -149,15 +149,14 @@ class ClassifierCLI(LightningCLI):
         set_threads(self.config.threads)
 
     def instantiate_classes(self) -> None:
-        """Build network, data and Trainer."""
+        """Build network, data and Trainer, and set the class names of a checkpoint, which the parser does not get."""
         with report_failing_parts(self.parser):
             super().instantiate_classes()
+        self.model.hparams["class_names"] = self.model.hparams["class_names"] or self.resolved.class_names
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
         settings = self.config_init.trainer
-        if names := self.resolved.stored.get("model", {}).get("init_args", {}).get("class_names"):
-            self.model.hparams["class_names"] = self.model.hparams["class_names"] or tuple(names)
         callbacks = trainer_setup.make_evaluation_callbacks(settings)
         if any(isinstance(callback, ConsoleReporter) for callback in callbacks):
             kwargs["enable_progress_bar"] = True  # it is the bar
@@ -218,7 +217,7 @@ class ClassifierCLI(LightningCLI):
             try:
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
                 if self.command == "fit":
-                    check_trained(trainer, self.resolved.checkpoint_steps)
+                    check_trained(trainer, self.resolved.checkpoint_steps, self.resolved.position.epochs)
             except BaseException as error:
                 self.stop_processes(error)
                 raise_for_failing_part(error, self.config_init.trainer)

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,10 @@ class ResolvedArgv:
         argv: Arguments for the parser.
         ckpt_path: Checkpoint to load, or None.
         resumed_run: Folder of the run to resume, or None.
-        position: Position in training from which the run is resumed.
+        position: Position in training at the checkpoint.
         checkpoint_steps: Number of optimizer steps before the checkpoint.
         checkpoint_seconds: Seconds of training before the checkpoint, if the run had a time limit.
-        stored: Settings in the checkpoint, by "model" and "data".
+        class_names: Class names in the checkpoint, or None.
     """
 
     argv: list[str]
@@ -46,7 +46,7 @@ class ResolvedArgv:
     position: Position = START
     checkpoint_steps: int = 0
     checkpoint_seconds: float = 0.0
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    class_names: tuple[str, ...] | None = None
 
 
 def find_config(name: str) -> str:
@@ -158,15 +158,23 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     print_outside_paths(settings, argv)
     if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
         check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
-    argv = [*(f"--{key}={json.dumps(value)}" for key, value in leave_out_class_names(settings).items()), *argv]
+    # There can be more class names than a parser can read.
+    names = settings["model"]["init_args"].pop("class_names", None)
+    argv = [*(f"--{key}={json.dumps(value)}" for key, value in settings.items()), *argv]
+    resolved = ResolvedArgv(argv, path, class_names=names and tuple(names))
+    if command != "fit":
+        return resolved
+    resolved.position, resolved.checkpoint_steps = find_position(checkpoint), checkpoint.get("global_step", 0)
+    resolved.checkpoint_seconds = get_training_seconds(checkpoint)
     run = path.parent.parent
-    steps, seconds = checkpoint.get("global_step", 0), get_training_seconds(checkpoint)
-    if command != "fit" or run.resolve().parent.name != LOGS:
-        return ResolvedArgv(argv, path, checkpoint_steps=steps, stored=settings)
+    if run.resolve().parent.name != LOGS:
+        return resolved
+    resolved.resumed_run = run
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
         pass
-    config = [f"--config={find_config(str(run / 'config.yaml'))}"] if (run / "config.yaml").is_file() else []
-    return ResolvedArgv([*config, *argv], path, run, find_position(checkpoint), steps, seconds, settings)
+    if (run / "config.yaml").is_file():
+        resolved.argv.insert(0, f"--config={find_config(str(run / 'config.yaml'))}")
+    return resolved
 
 
 @rank_zero_only
@@ -181,17 +189,6 @@ def print_outside_paths(settings: dict[str, dict[str, Any]], argv: list[str]) ->
     for key, name, path in list_outside_paths(settings):
         if f"--{key}.{name}" not in given:
             print(describe_outside_path(key, name, path), flush=True)
-
-
-def leave_out_class_names(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the settings in a checkpoint without the class names, of which there can be more than a parser can read.
-
-    Args:
-        settings: The `class_path` and `init_args` of "model" and "data".
-    """
-    model = settings["model"]
-    init_args = {name: value for name, value in model["init_args"].items() if name != "class_names"}
-    return {**settings, "model": {**model, "init_args": init_args}}
 
 
 def get_training_seconds(checkpoint: dict[str, Any]) -> float:

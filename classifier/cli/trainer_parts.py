@@ -54,7 +54,8 @@ def report_failing_parts(parser: LightningArgumentParser) -> Iterator[None]:
 def raise_for_failing_part(error: BaseException, settings: Any) -> None:
     """Raise an error in a class of Lightning that the user has added to the Trainer as a user error.
 
-    An error in a class of the user's own is left alone, because its traceback shows where it is.
+    An error in a class of the user's own, or in another package that the class calls, is left alone, because its
+    traceback shows where it is.
 
     Args:
         error: The error that ended a run.
@@ -67,13 +68,12 @@ def raise_for_failing_part(error: BaseException, settings: Any) -> None:
         return
     added = [part for name in PART_OPTIONS for part in list_parts(settings[name]) if isinstance(part, PART_TYPES)]
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    own = [frame for frame in frames if not frame.f_globals.get("__name__", "").startswith("torch.")]
-    last = own[-1] if own else None
-    if last is None or not last.f_globals.get("__name__", "").startswith("lightning."):
-        return
-    for part in added:
-        if last.f_locals.get("self") is part:
-            name = f"{type(part).__name__}.{last.f_code.co_name}"
+    for frame in reversed(frames):
+        if not frame.f_globals.get("__name__", "").startswith(("lightning.", "torch.")):
+            return
+        part = frame.f_locals.get("self")
+        if any(part is other for other in added):
+            name = f"{type(part).__name__}.{frame.f_code.co_name}"
             raise SettingError(f"trainer: {name} failed: {describe(error)}") from error
 
 

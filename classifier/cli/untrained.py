@@ -11,17 +11,20 @@ from classifier.cli.trainer_setup import is_first_process
 from classifier.errors import SettingError
 
 
-def check_trained(trainer: L.Trainer, previous_steps: int) -> None:
-    """Check that a run that has ended has trained for at least one step.
+def check_trained(trainer: L.Trainer, previous_steps: int, previous_epochs: int) -> None:
+    """Check that a run that has ended has trained for at least one step, or completed an epoch.
+
+    A checkpoint from the last step of an epoch leaves only the evaluation to be done.
 
     Args:
         trainer: The Trainer after `fit`.
         previous_steps: Number of steps before the checkpoint that the run started from.
+        previous_epochs: Number of epochs that were completed at that checkpoint.
 
     Raises:
-        SettingError: There was no step. The message names the limit that ended the run.
+        SettingError: There was neither. The message names the limit that ended the run.
     """
-    if trainer.global_step > previous_steps:
+    if trainer.global_step > previous_steps or trainer.current_epoch > previous_epochs:
         return
     reason = "a callback stopped the run before its first step"
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]

@@ -11,7 +11,6 @@ from classifier.cli.main import main
 from classifier.cli.resolve import (
     RECIPES,
     find_config,
-    leave_out_class_names,
     print_outside_paths,
     resolve_argv,
 )
@@ -93,12 +92,11 @@ def test_configuration_file_of_version_0_1_gets_the_current_names_of_its_options
     assert settings["model"] == "MLP"
 
 
-def test_class_names_of_a_checkpoint_do_not_pass_through_the_parser():
-    names = [str(number) for number in range(20_000)]
-    model = {"class_path": "classifier.MLP", "init_args": {"lr": 0.1, "class_names": names}}
-    settings = leave_out_class_names({"model": model, "data": {"class_path": "classifier.Digits", "init_args": {}}})
-    assert settings["model"] == {"class_path": "classifier.MLP", "init_args": {"lr": 0.1}}
-    assert model["init_args"]["class_names"] is names
+def test_class_names_of_a_checkpoint_do_not_pass_through_the_parser(run):
+    run(*FIT_DIGITS, "--trainer.max_epochs=1", "--model.hidden_sizes=[8]")
+    resolved = resolve_argv("test", [])
+    assert resolved.class_names == tuple("0123456789")
+    assert not any("class_names" in argument for argument in resolved.argv)
 
 
 def test_paths_outside_the_folder_are_printed_unless_the_command_line_replaces_them(capsys):

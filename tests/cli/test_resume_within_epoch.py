@@ -160,8 +160,13 @@ def test_run_that_reads_files_in_worker_processes_resumes_with_the_images_of_its
     network = ("--model=MLP", "--model.hidden_sizes=[8]", "--model.lr=0.1", "--pictures=false")
     files = ("--data=ImageFolder", "--data.root=images", "--data.image_size=8", "--data.cache=0", "--data.batch_size=8")
     run("fit", *network, *files, "--trainer.max_epochs=3")
-    for version, stop in ((1, "--trainer.max_epochs=1"), (2, "--trainer.max_steps=8")):
-        run("fit", *network, *files, stop)
-        last = f"--ckpt_path=lightning_logs/version_{version}"
-        run("fit", last, "--trainer.max_epochs=3", "--trainer.max_steps=-1")
-        assert_same_records(f"version_{version}", "version_0")
+    run("fit", *network, *files, "--trainer.max_steps=8")  # within the second epoch
+    run("fit", "--ckpt_path=lightning_logs/version_1", "--trainer.max_epochs=3", "--trainer.max_steps=-1")
+    assert_same_records("version_1", "version_0")
+
+
+def test_checkpoint_of_the_last_step_is_continued_by_the_evaluation_alone(run):
+    options = ("--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.every_n_train_steps=20")
+    run(*BASE, *options, "--trainer.callbacks.save_top_k=-1", "--trainer.max_epochs=1")
+    run("fit", "--ckpt_path=lightning_logs/version_0/checkpoints/epoch=0-step=20.ckpt")
+    assert [epoch["images_scored"]["test"] for epoch in read_results()["epochs"]] == [360]

@@ -38,8 +38,9 @@ LAST = LOGS / "version_0" / "checkpoints" / "last.ckpt"
 def test_run_without_a_step_is_reported_with_the_limit_that_ended_it(state, reason):
     trainer = SimpleNamespace(**{**STATE, **state})
     with pytest.raises(SettingError, match=f"^nothing was trained: {re.escape(reason)}$"):
-        check_trained(trainer, previous_steps=5)
-    check_trained(trainer, previous_steps=4)
+        check_trained(trainer, previous_steps=5, previous_epochs=trainer.current_epoch)
+    check_trained(trainer, previous_steps=4, previous_epochs=trainer.current_epoch)
+    check_trained(trainer, previous_steps=5, previous_epochs=trainer.current_epoch - 1)
 
 
 class StopFirst(Callback):
