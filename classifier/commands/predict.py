@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
+from classifier.data.decoding import Decoding
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
@@ -68,7 +69,7 @@ def predict(
     require(image_shape[0] in (1, 3), f"the network takes {image_shape[0]} channels, which no image file has")
     if invert == "auto" and not checkpoint.get("dark_background"):
         invert = "no"
-    images = PredictionDataset(ImagesInFiles(list_image_files(paths), image_shape), invert)
+    images = PredictionDataset(ImagesInFiles(list_image_files(paths), Decoding(image_shape)), invert)
     with PredictionTable(images.files.paths, get_class_labels(model), output) as table, torch.inference_mode():
         for batch, indices, problems, inverted in images.make_loader(batch_size):
             probabilities = model.predict_step(batch.to(model.device), 0).cpu()

@@ -5,7 +5,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,33 @@ class ImageError(UserError):
         super().__init__(text.strip().splitlines()[-1].removeprefix(f"{__name__}.{type(self).__name__}: "))
 
 
+class Decoding(NamedTuple):
+    """How image files are decoded.
+
+    Args:
+        image_shape: Channels (1 or 3), height and width of the result.
+        max_value: Value that becomes white in images with more than 8 bits per channel; above 0. None chooses it for
+            every image by the largest value of its type.
+    """
+
+    image_shape: tuple[int, int, int]
+    max_value: float | None = None
+
+
+class Decoded(NamedTuple):
+    """A decoded image.
+
+    Args:
+        image: uint8 tensor (C, H, W).
+        highest: Highest value in the file, if it has more than 8 bits per channel, or None.
+        is_float: Whether the file has floating-point values.
+    """
+
+    image: Tensor
+    highest: float | None = None
+    is_float: bool = False
+
+
 def read_image(path: str | os.PathLike[str], image_shape: tuple[int, int, int]) -> Tensor:
     """Read an image file in one of `FORMATS`, of any size and mode, as a uint8 tensor (C, H, W).
 
@@ -51,11 +78,20 @@ def read_image(path: str | os.PathLike[str], image_shape: tuple[int, int, int]) 
         ImageError: The file is not a regular file, is not an image in one of the formats, is damaged, or exceeds a
             limit: Pillow's on the number of pixels, `MAX_FILE_SIZE`, or `MAX_SCANS`.
     """
-    channels, height, width = image_shape
+    return decode(path, Decoding(image_shape)).image
+
+
+def decode(path: str | os.PathLike[str], decoding: Decoding) -> Decoded:
+    """Decode an image file; see `read_image`.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    channels, height, width = decoding.image_shape
     with open_image(path) as image:
         image.draft(None, (2 * width, 2 * height))  # decodes a large JPEG at a fraction of its size
         ImageOps.exif_transpose(image, in_place=True)
-        return letterbox(convert_mode(image, "L" if channels == 1 else "RGB"), height, width)
+        return Decoded(letterbox(convert_mode(image, "L" if channels == 1 else "RGB"), height, width))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from classifier.data.base import ImageDataModule
 from classifier.data.cache import check_images, load_decoded_images
+from classifier.data.decoding import Decoding
 from classifier.data.listing import list_image_files, list_subfolders
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
 from classifier.errors import UserError, one_line
@@ -132,7 +133,7 @@ class ImageFolder(ImageDataModule):
         if self.source is None:
             train, test, train_labels, test_labels = self._split_files()
             self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
-            files, root = ImagesInFiles(train + test, self.image_shape), Path(self.hparams.root)
+            files, root = ImagesInFiles(train + test, Decoding(self.image_shape)), Path(self.hparams.root)
             if len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6:
                 self.source = ImagesInMemory(load_decoded_images(files, root), names=files.paths)
             else:

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from classifier.data.decoding import ImageError, read_image
+from classifier.data.content_hashes import hash_images
+from classifier.data.decoding import Decoding, ImageError, decode
 from classifier.errors import UserError
 
+HASHED_TOGETHER = 1000  # images that are in memory at the same time to be hashed
 MIN_FILES_FOR_WORKERS = 1000  # fewer files are decoded by the time that worker processes have started
 
 
@@ -40,6 +42,12 @@ class ImageSource(Dataset, ABC):
     def name(self, index: int) -> str:
         """Return the name of an image for messages and captions: its file or, as in "#12", its index."""
         return f"#{index}"
+
+    def get_hashes(self) -> Tensor:
+        """Return the content hashes of all images, an int64 tensor (N,) on the CPU; see `hash_images`."""
+        starts = range(0, len(self), HASHED_TOGETHER)
+        hashes = [hash_images(self.get_range(start, min(start + HASHED_TOGETHER, len(self)))) for start in starts]
+        return torch.cat(hashes) if hashes else torch.empty(0, dtype=torch.int64)
 
     def move_to(self, device: torch.device) -> torch.device:
         """Move the images to a device if they are in memory, and return the device that batches are read to."""
@@ -99,11 +107,12 @@ class ImagesInFiles(ImageSource):
 
     Args:
         paths: The image files.
-        image_shape: Channels (1 or 3), height and width of the decoded images; see `read_image`.
+        decoding: How they are decoded.
     """
 
-    def __init__(self, paths: Sequence[str], image_shape: tuple[int, int, int]) -> None:
-        self.paths, self.image_shape = paths, image_shape
+    def __init__(self, paths: Sequence[str], decoding: Decoding) -> None:
+        self.paths, self.decoding = paths, decoding
+        self.image_shape = decoding.image_shape
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -122,7 +131,7 @@ class ImagesInFiles(ImageSource):
 
     def subset(self, indices: Tensor | range) -> "ImagesInFiles":
         """Return a source of the files at the given indices, an int64 tensor (N,) or a range."""
-        return ImagesInFiles([self.paths[i] for i in indices], self.image_shape)
+        return ImagesInFiles([self.paths[i] for i in indices], self.decoding)
 
     def name(self, index: int) -> str:
         """Return the path of an image."""
@@ -138,7 +147,7 @@ class ImagesInFiles(ImageSource):
         images, readable, problems = [], [], []
         for index in indices:
             try:
-                images.append(read_image(self.paths[index], self.image_shape))
+                images.append(decode(self.paths[index], self.decoding).image)
                 readable.append(index)
             except ImageError as error:
                 problems.append(str(error))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from classifier import ImageFolder
-from classifier.data.decoding import read_image
+from classifier.data.decoding import decode
 
 NUM_FILES = 51  # of `split_root`
 
@@ -34,11 +34,11 @@ def decoded(monkeypatch):
     """Return the list of the files that were decoded; it grows with every one."""
     paths = []
 
-    def record_and_read(path, image_shape):
+    def record_and_decode(path, decoding):
         paths.append(path)
-        return read_image(path, image_shape)
+        return decode(path, decoding)
 
-    monkeypatch.setattr("classifier.data.sources.read_image", record_and_read)
+    monkeypatch.setattr("classifier.data.sources.decode", record_and_decode)
     return paths
 
 

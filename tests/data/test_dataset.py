@@ -5,7 +5,7 @@ import torch
 
 from classifier import Digits, ImageFolder
 from classifier.data.dataset import ImageDataset
-from classifier.data.decoding import ImageError, read_image
+from classifier.data.decoding import Decoding, ImageError, read_image
 from classifier.data.sources import ImagesInFiles, ImagesInMemory
 
 
@@ -37,7 +37,7 @@ def test_only_consecutive_evaluation_images_share_the_memory_of_the_data_set(spl
 def test_numbers_slices_lists_and_masks_select_images_in_memory_and_in_files(split_root, split, in_memory):
     paths = [str(path) for path in sorted((split_root / "train/ant").glob("*.[pjb]*"))]
     expected = torch.stack([read_image(path, (3, 8, 8)) for path in paths])
-    source = ImagesInMemory(expected.clone()) if in_memory else ImagesInFiles(paths, (3, 8, 8))
+    source = ImagesInMemory(expected.clone()) if in_memory else ImagesInFiles(paths, Decoding((3, 8, 8)))
     dataset = ImageDataset(source, torch.arange(12) * 10, split)
     for index in (2, -1):
         image, label = dataset[index]
@@ -53,7 +53,7 @@ def test_numbers_slices_lists_and_masks_select_images_in_memory_and_in_files(spl
 
 
 def test_selecting_a_file_that_cannot_be_decoded_names_it(broken):
-    files = ImagesInFiles([str(broken / "intact.png")] * 3 + [str(broken / "text.png")], (1, 8, 8))
+    files = ImagesInFiles([str(broken / "intact.png")] * 3 + [str(broken / "text.png")], Decoding((1, 8, 8)))
     dataset = ImageDataset(files, torch.arange(4), "test")
     intact = read_image(broken / "intact.png", (1, 8, 8))
     assert torch.equal(dataset[-2][0], intact)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from classifier.data.decoding import ImageError, read_image
+from classifier.data.decoding import Decoding, ImageError, read_image
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, identity_collate
 
 
@@ -13,7 +13,7 @@ def sources(split_root):
     """Return the same 12 images in memory and in files."""
     paths = [str(path) for path in sorted((split_root / "train/cat").glob("*.[pjb]*"))]
     images = torch.stack([read_image(path, (3, 8, 8)) for path in paths])
-    return ImagesInMemory(images, names=paths), ImagesInFiles(paths, (3, 8, 8))
+    return ImagesInMemory(images, names=paths), ImagesInFiles(paths, Decoding((3, 8, 8)))
 
 
 def test_both_sources_have_the_same_size_names_and_images(sources):
@@ -59,7 +59,7 @@ def test_slices_and_ranges_of_images_in_memory_are_not_copied(sources):
 @pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
 def test_batches_of_files_contain_the_readable_images_and_report_the_others(broken, monkeypatch, min_files):
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
-    files = ImagesInFiles([str(broken / name) for name in ("text.png", "intact.png", "cut.jpg")], (1, 8, 8))
+    files = ImagesInFiles([str(broken / name) for name in ("text.png", "intact.png", "cut.jpg")], Decoding((1, 8, 8)))
     assert (files.count_workers() > 0) == (min_files == 1)
     batches = list(DataLoader(files, 2, collate_fn=identity_collate, num_workers=files.count_workers()))
     intact = read_image(broken / "intact.png", (1, 8, 8))
@@ -77,7 +77,7 @@ def test_batches_of_files_contain_the_readable_images_and_report_the_others(brok
 
 
 def test_gathering_a_file_that_cannot_be_decoded_names_it(broken):
-    files = ImagesInFiles([str(broken / "intact.png")] * 3 + [str(broken / "text.png")], (1, 8, 8))
+    files = ImagesInFiles([str(broken / "intact.png")] * 3 + [str(broken / "text.png")], Decoding((1, 8, 8)))
     intact = read_image(broken / "intact.png", (1, 8, 8))
     assert (len(files), *files.image_shape) == (4, 1, 8, 8)
     assert torch.equal(files.gather(torch.tensor([2])), intact[None])

@@ -33,7 +33,7 @@ from helpers.changed_files import change, make_images
 
 from classifier import CIFAR10, FashionMNIST
 from classifier.data.cache import load_decoded_images
-from classifier.data.decoding import read_image
+from classifier.data.decoding import Decoding, read_image
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 
@@ -85,7 +85,7 @@ def make_cache(folder: Path) -> Case:
     for i in range(3):
         Image.new("RGB", (9, 8), (50 * i, 7, 200)).save(folder / f"{i}.png")
         paths.append(str(folder / f"{i}.png"))
-    files = ImagesInFiles(paths, (3, 8, 8))
+    files = ImagesInFiles(paths, Decoding((3, 8, 8)))
     expected = load_decoded_images(files, folder)
     (cached,) = (folder / ".cache").iterdir()
     content = cached.read_bytes()
