@@ -75,6 +75,11 @@ NAME: Check = ("a string or None", lambda value: value is None or isinstance(val
 JSON: Check = ("a plain value without NaN and infinity", lambda value: is_plain(value) and is_finite(value))
 SCORE: Check = ("a number or None", lambda value: value is None or (is_weight(value) and value.shape == ()))
 PLAIN: Check = ("a plain value", is_plain)
+RESIZE: Check = ("letterbox, crop or stretch", lambda value: value in ("letterbox", "crop", "stretch"))
+MAX_VALUE: Check = (
+    "None or a finite number above 0",
+    lambda value: value is None or (NUMBER[1](value) and value > 1e-30),
+)
 WEIGHT: Check = ("a dense tensor of numbers", is_weight)
 PAIR: Check = (
     "a pair of tensors",
@@ -119,6 +124,7 @@ DESCRIPTION: dict[str, Any] = {
     "global_step": COUNT,
     "format_version": COUNT,
     "dark_background": FLAG,
+    "decoding": {"resize!": RESIZE, "max_value!": MAX_VALUE, "max_pixels!": COUNT},  # of datasets of image files
     "pytorch-lightning_version!": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [TABLE],

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from classifier.data.decoding import Decoding
 from classifier.errors import UserError, first_line, require
 from classifier.files import atomic_write, read_zip
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
-from classifier.runs.checkpoints import get_settings, load_checkpoint, load_data, load_model
+from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_data, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
@@ -30,6 +31,9 @@ def export(
     allow_import: list[str] = [],  # noqa: B006 never changed; jsonargparse shows it in the help
 ) -> None:
     """Write the network of a checkpoint to a file for use without this package, and check that file on test images.
+
+    .pt2 and .onnx files also contain the class names, and what has to be done to an image file before it is passed to
+    the network: as JSON under "class_names" and "preprocessing", in the extra files of .pt2 and the metadata of .onnx.
 
     Args:
         output: File to write; its extension selects the format. .pth is the state_dict of the layers, which take
@@ -48,20 +52,25 @@ def export(
     for outside in list_outside_paths(get_settings(checkpoint)):
         print(describe_outside_path(*outside), flush=True)
     images, kind = read_test_images(checkpoint, allow_import)
-    difference = export_classifier(load_model(checkpoint, allow_import), output, images)
+    model = load_model(checkpoint, allow_import)
+    decoding = get_decoding(checkpoint, tuple(model.hparams.image_shape))
+    difference = export_classifier(model, output, images, decoding)
     print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")
 
 
-def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> float:
+def export_classifier(module: ImageClassifier, output: str, images: Tensor, decoding: Decoding | None = None) -> float:
     """Write a network to a file for use without this package, and compare the file with the network.
 
-    The batch size N of the exported network is variable. Class names are stored as JSON: in the extra file
-    "class_names" of .pt2, and under "class_names" in the metadata of .onnx.
+    The batch size N of the exported network is variable. Two texts in JSON are stored in the extra files of .pt2 and in
+    the metadata of .onnx. "class_names" is the list of class names. "preprocessing" is a table with `image_shape`
+    (channels, height, width), `resize` and `max_value` (see `read_image`), and `steps`: what a caller has to do to an
+    image file, in words.
 
     Args:
         module: The network; it is not changed.
         output: File to write; its extension selects the format, see `export`.
         images: uint8 images (N, C, H, W) for the comparison. `output` is only created if it succeeds.
+        decoding: How image files were decoded for training; None for the default.
 
     Returns:
         The largest absolute difference between the logits of the file and those of the network.
@@ -80,7 +89,7 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> f
         ):
             warnings.simplefilter("ignore")
             try:
-                run = write_network(module, unfinished)
+                run = write_network(module, unfinished, decoding)
             except UserError as error:
                 raise UserError(f"--output {output} cannot be read back: {error}") from error
             pairs = [(module(batch.to(module.device)).cpu(), run(batch)) for batch in images.split(250)]
@@ -161,12 +170,41 @@ class NormalisedNetwork(nn.Module):
         return self.network((images / scale - self.mean) / self.std)
 
 
-def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Tensor]:
+def describe_preprocessing(decoding: Decoding, scale: str) -> dict[str, Any]:
+    """Return the shape of a network's images, and what has to be done to an image file to get one.
+
+    Args:
+        decoding: How image files were decoded for training.
+        scale: Type and range of the pixels that the network takes, in words.
+    """
+    channels, height, width = decoding.image_shape
+    white = decoding.max_value or "the largest value of the file's type"
+    resizing = {
+        "letterbox": "to fit, keeping its aspect ratio, and pad it equally with the median colour of its border",
+        "crop": "to fill the shape, keeping its aspect ratio, and crop the centre",
+        "stretch": "to the shape, ignoring its aspect ratio",
+    }
+    return {
+        "image_shape": decoding.image_shape,
+        "resize": decoding.resize,
+        "max_value": decoding.max_value,
+        "steps": [
+            "Rotate the image according to its EXIF orientation.",
+            f"If it has more than 8 bits per channel, scale it so that {white} becomes 255.",
+            f"Put transparent pixels on white, and convert the image to {'grey' if channels == 1 else 'RGB'}.",
+            f"Resize it to {height} x {width} (height x width): {resizing[decoding.resize]}. The filter is bicubic.",
+            f"Pass it as {scale}, in the order N, C, H, W. The network normalises it.",
+        ],
+    }
+
+
+def write_network(module: ImageClassifier, path: Path, decoding: Decoding | None = None) -> Callable[[Tensor], Tensor]:
     """Write a network to a file in the format of its extension, and load that file again.
 
     Args:
         module: The network.
         path: File to write, with the extension .pth, .pt2 or .onnx.
+        decoding: How image files were decoded for training; None for the default.
 
     Returns:
         A function that maps uint8 images (N, C, H, W) to logits (N, num_classes), computed with the file.
@@ -177,10 +215,12 @@ def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Ten
         standalone.network.load_state_dict(torch.load(read_zip(path), weights_only=True))
         return standalone
     example = (torch.zeros(2, *module.hparams.image_shape, dtype=torch.uint8),)
-    class_names = json.dumps(module.hparams.class_names)
+    scale = "uint8 from 0 to 255" if path.suffix == ".onnx" else "uint8 from 0 to 255, or float32 from 0 to 1"
+    preprocessing = describe_preprocessing(decoding or Decoding(tuple(module.hparams.image_shape)), scale)
+    texts = {"class_names": json.dumps(module.hparams.class_names), "preprocessing": json.dumps(preprocessing)}
     if path.suffix == ".pt2":
         program = torch.export.export(standalone, example, dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}})
-        torch.export.save(program, path, extra_files={"class_names": class_names})
+        torch.export.save(program, path, extra_files=texts)
         return torch.export.load(read_zip(path)).module()
     from onnxruntime import InferenceSession
 
@@ -192,7 +232,7 @@ def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Ten
         dynamic_shapes={"images": {0: "batch"}},
         verbose=False,
     )
-    onnx_program.model.metadata_props["class_names"] = class_names
+    onnx_program.model.metadata_props.update(texts)
     onnx_program.save(path)
     session = InferenceSession(path)
     return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])

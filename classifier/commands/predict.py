@@ -15,13 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
-from classifier.data.decoding import Decoding
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
 from classifier.files import atomic_write
 from classifier.hparams import check_limit, within
-from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
+from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
@@ -34,10 +33,13 @@ def predict(
     output: str | None = None,
     invert: Invert = "auto",
     batch_size: PositiveInt = 250,
+    max_pixels: PositiveInt | None = None,
     accelerator: str = "auto",
     allow_import: list[str] = [],  # noqa: B006 never changed; jsonargparse shows it in the help
 ) -> None:
     """Print the predicted classes of image files and of all images in folders.
+
+    The files are decoded and resized as those of the training data were.
 
     Args:
         paths: Image files, and folders that contain image files.
@@ -46,6 +48,7 @@ def predict(
         invert: Whether to invert the brightness of images: yes, no or auto. With auto, images with a light border are
             inverted if the network was trained on light objects on black, as in FashionMNIST and Digits.
         batch_size: Images per batch, from 1 to 10,000,000.
+        max_pixels: Number of pixels that an image may have; by default, that of the training data.
         accelerator: Lightning's name of the device to compute on, such as auto, cpu or gpu.
         allow_import: Packages of your own that the checkpoint's classes may be imported from.
 
@@ -69,7 +72,8 @@ def predict(
     require(image_shape[0] in (1, 3), f"the network takes {image_shape[0]} channels, which no image file has")
     if invert == "auto" and not checkpoint.get("dark_background"):
         invert = "no"
-    images = PredictionDataset(ImagesInFiles(list_image_files(paths), Decoding(image_shape)), invert)
+    decoding = get_decoding(checkpoint, image_shape, max_pixels)
+    images = PredictionDataset(ImagesInFiles(list_image_files(paths), decoding), invert)
     with PredictionTable(images.files.paths, get_class_labels(model), output) as table, torch.inference_mode():
         for batch, indices, problems, inverted in images.make_loader(batch_size):
             probabilities = model.predict_step(batch.to(model.device), 0).cpu()

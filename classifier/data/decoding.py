@@ -1,30 +1,36 @@
 """Decode image files of any format, size and mode into uint8 tensors of one shape."""
 
 import contextlib
-import functools
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Tensor
 
+from classifier.data.formats import describe_missing_decoder, get_formats
+from classifier.data.intensities import Intensities, has_more_than_8_bits, scale_to_8_bits
 from classifier.data.opening import open_regular_file
+from classifier.data.resizing import Resize, resize_image
 from classifier.errors import UserError, make_printable, one_line
 
-# Formats that have a signature and are decoded by Pillow or the libraries compiled into it. Other formats of Pillow
-# start a program (EPS), are decoded by the operating system (WMF) or by handlers of other packages (HDF5, GRIB), are
-# decoded in Python, which takes minutes for a large image (QOI), or have no signature (TGA).
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "SGI", "TIFF", "WEBP")
-MAX_FILE_SIZE = 10**9  # bytes; Pillow's limit of 89 million pixels is reached with 0.7 GB at 8 bytes per pixel
+MAX_FILE_SIZE = 10**9  # bytes
+MAX_PIXELS = 250_000_000  # cameras of phones have up to 200 million pixels
 # Every scan of a progressive JPEG takes time for all pixels, however few bytes it has. Encoders write about 10 scans.
 MAX_SCANS = 100
-STRIP_PIXELS = 2**20  # pixels that are converted to 8 bits together, to limit the memory for float64 values
-# Largest possible values by Pillow mode: "I" holds 16 or 32 bits, "F" holds any range.
-MAX_VALUES = {"I": (2**16 - 1, 2**31 - 1), "F": (1, 255, 2**16 - 1)}
+# What the values of the EXIF tag "orientation" mean; 1 stands for no change.
+ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+STORED_SETTINGS = ("resize", "max_value", "max_pixels")  # those of a Decoding that checkpoints contain
 
 
 class ImageError(UserError):
@@ -42,10 +48,14 @@ class Decoding(NamedTuple):
         image_shape: Channels (1 or 3), height and width of the result.
         max_value: Value that becomes white in images with more than 8 bits per channel; above 0. None chooses it for
             every image by the largest value of its type.
+        resize: How images of another size are resized: letterbox, crop or stretch; see `resize_image`.
+        max_pixels: Number of pixels that an image may have, above 0.
     """
 
     image_shape: tuple[int, int, int]
     max_value: float | None = None
+    resize: Resize = "letterbox"
+    max_pixels: int = MAX_PIXELS
 
 
 class Decoded(NamedTuple):
@@ -62,23 +72,32 @@ class Decoded(NamedTuple):
     is_float: bool = False
 
 
-def read_image(path: str | os.PathLike[str], image_shape: tuple[int, int, int]) -> Tensor:
-    """Read an image file in one of `FORMATS`, of any size and mode, as a uint8 tensor (C, H, W).
+def read_image(
+    path: str | os.PathLike[str],
+    image_shape: tuple[int, int, int],
+    resize: Resize = "letterbox",
+    max_value: float | None = None,
+) -> Tensor:
+    """Read an image file of any size and mode as a uint8 tensor (C, H, W), as training and `predict` do.
 
     The image is rotated according to its EXIF tag, transparent pixels become white, and only the first frame of an
-    animation is read. The aspect ratio is kept: the image is resized to fit, and the rest is filled with the median
-    colour of its border. (The MLP classifies 86% of FashionMNIST images correctly that are cropped to the object and
-    resized in this way, but only 40% of centre crops.) An image that already has the right size and mode is unchanged.
+    animation is read. An image that already has the right size and mode is unchanged. (The default keeps the whole
+    image: the MLP classifies 86% of FashionMNIST images correctly that are cropped to the object and resized in this
+    way, but only 40% of centre crops.)
 
     Args:
-        path: The image file.
+        path: The image file, in one of the formats that `get_formats` returns.
         image_shape: Channels (1 or 3), height and width of the result.
+        resize: letterbox resizes the image to fit, and pads it with the median colour of its border. crop resizes it to
+            fill the shape, and cuts off what protrudes equally on both sides. stretch changes the aspect ratio.
+        max_value: Value that becomes white in images with more than 8 bits per channel; above 0. None chooses it by the
+            largest value of the image's type.
 
     Raises:
         ImageError: The file is not a regular file, is not an image in one of the formats, is damaged, or exceeds a
-            limit: Pillow's on the number of pixels, `MAX_FILE_SIZE`, or `MAX_SCANS`.
+            limit: `MAX_PIXELS`, `MAX_FILE_SIZE`, or `MAX_SCANS`.
     """
-    return decode(path, Decoding(image_shape)).image
+    return decode(path, Decoding(image_shape, max_value, resize)).image
 
 
 def decode(path: str | os.PathLike[str], decoding: Decoding) -> Decoded:
@@ -88,43 +107,71 @@ def decode(path: str | os.PathLike[str], decoding: Decoding) -> Decoded:
         ImageError: The file cannot be read.
     """
     channels, height, width = decoding.image_shape
-    with open_image(path) as image:
-        image.draft(None, (2 * width, 2 * height))  # decodes a large JPEG at a fraction of its size
-        ImageOps.exif_transpose(image, in_place=True)
-        return Decoded(letterbox(convert_mode(image, "L" if channels == 1 else "RGB"), height, width))
-
-
-@functools.cache
-def get_formats() -> tuple[str, ...]:
-    """Return the names of those `FORMATS` that the installed Pillow supports."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    with open_image(path, decoding.max_pixels) as image:
+        orientation = get_orientation(image) if image.format == "JPEG" else 1
+        # Decodes a large JPEG at a fraction of its size, of which both sides are at least twice those of the result.
+        image.draft(None, (2 * height, 2 * width) if orientation > 4 else (2 * width, 2 * height))
+        image.load()
+        if method := ORIENTATIONS.get(get_orientation(image)):
+            image = image.transpose(method)
+        image, intensities = convert_mode(image, "L" if channels == 1 else "RGB", decoding.max_value)
+        return Decoded(resize_image(image, height, width, decoding.resize), *(intensities or ()))
 
 
 @contextlib.contextmanager
-def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open an image file, and convert every exception raised in the context to an ImageError."""
     name = make_printable(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for example about damaged EXIF tags
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             # Pillow maps a file into memory that it opens itself, and truncating a mapped file kills the process.
-            with open_regular_file(path, MAX_FILE_SIZE) as file, Image.open(file, formats=get_formats()) as image:
-                _check_scans(image, file)
+            with open_regular_file(path, MAX_FILE_SIZE) as file, identify(file) as image:
+                check_limits(image, file, max_pixels)
                 yield image
         except Image.UnidentifiedImageError as error:
-            format_name = Image.EXTENSION.get(os.path.splitext(name)[1].lower())  # noqa: PTH122 not always a path
-            if format_name and format_name not in get_formats():
-                raise ImageError(f"{name}: {format_name} files are not read; convert it to PNG") from error
-            raise ImageError(f"{name} is not an image") from error
+            reason = describe_missing_decoder(path)
+            raise ImageError(f"{name}: {reason}" if reason else f"{name} is not an image") from error
         except Exception as error:  # Pillow can raise anything on a damaged file
             reason = getattr(error, "strerror", None) or one_line(error)
             raise ImageError(f"{name} cannot be read as an image: {reason}") from error
 
 
-def _check_scans(image: Image.Image, file: BinaryIO) -> None:
-    """Raise a ValueError if a progressive JPEG may have more than `MAX_SCANS` scans."""
+def identify(file: BinaryIO) -> Image.Image:
+    """Return an image whose header has been read, and whose pixels have not.
+
+    `Image.open` does the same and also applies Pillow's limit on the number of pixels, which belongs to the process.
+
+    Raises:
+        UnidentifiedImageError: The file is in none of the formats.
+    """
+    prefix = file.read(16)
+    for name in get_formats():
+        factory, accept = Image.OPEN[name]
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # as in Image.open
+            if accept is None or accept(prefix) is True:
+                file.seek(0)
+                return factory(file, "")
+    raise Image.UnidentifiedImageError
+
+
+def get_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, from 1 to 8, or 1 if it has none that can be read."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # damaged metadata
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in ORIENTATIONS else 1
+
+
+def check_limits(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
+    """Check the size of an image, and the number of scans of a progressive JPEG.
+
+    Raises:
+        ValueError: The image has more than `max_pixels` pixels, or more than `MAX_SCANS` scans.
+    """
+    if (pixels := image.width * image.height) > max_pixels:
+        raise ValueError(f"it has {pixels:,} pixels, above the limit of {max_pixels:,} (max_pixels)")
     if image.info.get("progressive"):
         position = file.tell()
         file.seek(0)
@@ -135,46 +182,24 @@ def _check_scans(image: Image.Image, file: BinaryIO) -> None:
             raise ValueError(f"it has {num_scans:,} scans, above the limit of {MAX_SCANS}")
 
 
-def convert_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Convert an image to mode "L" or "RGB", with 8 bits per value and transparent pixels on white."""
-    if image.mode.startswith(("I", "F")):
-        image = _scale_to_8_bits(image)
+def convert_mode(
+    image: Image.Image, mode: str, max_value: float | None = None
+) -> tuple[Image.Image, Intensities | None]:
+    """Convert an image to mode "L" or "RGB", with 8 bits per value and transparent pixels on white.
+
+    Args:
+        image: Image of any mode.
+        mode: Mode of the result.
+        max_value: Value that becomes white in an image with more than 8 bits per channel; see `scale_to_8_bits`.
+
+    Returns:
+        The image and, if it had more than 8 bits per channel, what values it had.
+    """
+    intensities = None
+    if has_more_than_8_bits(image):
+        image, intensities = scale_to_8_bits(image, max_value)
     elif image.has_transparency_data:
         image = image.convert("LA") if image.mode == "La" else image
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Convert an image of mode "I", "I;16" or "F" to mode "L", so that the largest possible value becomes 255."""
-    stored = np.asarray(image)
-    scaled = np.empty(stored.shape, np.uint8)
-    height = max(1, STRIP_PIXELS // image.width)
-    strips = [slice(top, top + height) for top in range(0, image.height, height)]
-
-    def read(strip: slice) -> np.ndarray:
-        return np.nan_to_num(stored[strip].astype(np.float64), posinf=0, neginf=0)
-
-    highest = max(read(strip).max() for strip in strips)
-    largest = next((limit for limit in MAX_VALUES.get(image.mode, (2**16 - 1,)) if highest <= limit), highest)
-    for strip in strips:
-        scaled[strip] = (read(strip).clip(0) * (255 / largest)).round()
-    return Image.fromarray(scaled)
-
-
-def letterbox(image: Image.Image, height: int, width: int) -> Tensor:
-    """Resize an image to fit, pad it with the median colour of its border, and return uint8 (C, height, width)."""
-    if image.size != (width, height):
-        scale = min(width / image.width, height / image.height)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    pixels = np.array(image).reshape(image.height, image.width, -1)
-    if image.size != (width, height):
-        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        canvas = np.empty((height, width, pixels.shape[2]), np.uint8)
-        canvas[:] = np.median(border, axis=0).round()
-        top, left = (height - image.height) // 2, (width - image.width) // 2
-        canvas[top : top + image.height, left : left + image.width] = pixels
-        pixels = canvas
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return image if image.mode == mode else image.convert(mode), intensities

@@ -28,11 +28,12 @@ from classifier.hparams import (
 from classifier.models.checkpoint_hooks import CheckpointableModule
 from classifier.models.checks import DEFAULTS_FROM_DATA, check_data
 from classifier.models.metrics import ClassificationMetrics
+from classifier.models.normalisation import InputNormalisation
 from classifier.models.optimization import SGD_ARGS, Schedule, get_lr_factor
 from classifier.models.tta import TestTimeAugmentation, average_views
 
 
-class ImageClassifier(CheckpointableModule, ABC):
+class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
     """Base class of all networks. A subclass implements `build_network` and, if it adds arguments, a constructor.
 
     The input is uint8 images, or float images in [0, 1]; the network normalises them. If `mean`, `std` or `class_names`
@@ -67,8 +68,6 @@ class ImageClassifier(CheckpointableModule, ABC):
     """
 
     network: nn.Module
-    mean: Tensor  # (C, 1, 1), as std
-    std: Tensor
     limits: ClassVar[dict[str, Limit]] = {
         "image_shape": IMAGE_SHAPE,
         "num_classes": ("at least 2", lambda count: count >= 2),
@@ -125,17 +124,6 @@ class ImageClassifier(CheckpointableModule, ABC):
     def build_network(self) -> nn.Module:
         """Return the layers that map normalised float images (N, *image_shape) to logits (N, num_classes)."""
 
-    def set_normalisation(self) -> None:
-        """Set the normalisation of `forward` from the hyperparameters `mean` and `std`."""
-        for name, default in (("mean", 0.0), ("std", 1.0)):
-            value = torch.tensor(self.hparams[name] or (default,), device=self.device)
-            channels = self.hparams.image_shape[0]
-            counts = "1 number" if channels == 1 else f"1 or {channels} numbers"
-            require(len(value) in (1, channels), f"{name} needs {counts}, not {len(value)}")
-            self.register_buffer(name, value.expand(channels).reshape(-1, 1, 1).clone(), persistent=False)
-        # Not computed from the buffers, which have no values on the meta device.
-        self.normalises = any(self.hparams.mean or ()) or any(value != 1 for value in self.hparams.std or ())
-
     def setup(self, stage: str) -> None:
         """Check the Trainer's data module against this network, and take normalisation and class names from it."""
         if self.trainer.precision == "64-true":
@@ -152,16 +140,6 @@ class ImageClassifier(CheckpointableModule, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
         return self.network(self.normalise(images))
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Return normalised float images (N, C, H, W) for images that are uint8, or float in [0, 1]."""
-        scale = 255 if images.dtype == torch.uint8 else 1
-        images = images.to(self.mean.dtype, memory_format=self.memory_format)
-        if scale != 1:
-            images = images.div_(scale)  # in place, because it is a copy
-        if self.normalises:
-            images = (images - self.mean).div_(self.std)
-        return images
 
     def infer(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for images (N, C, H, W), averaged over the views of `tta`."""

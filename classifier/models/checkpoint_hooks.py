@@ -12,8 +12,9 @@ import torch
 from classifier.callbacks.loop_state import find_position
 from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
 from classifier.class_paths import PACKAGE, get_class_path
+from classifier.data.decoding import STORED_SETTINGS, Decoding
 from classifier.files import read_zip
-from classifier.hparams import CheckedHyperparameters
+from classifier.hparams import CheckedHyperparameters, to_builtin_types
 from classifier.models.checks import check_stored_network, check_weights
 from classifier.models.optimization import SGD_ARGS, override_optimizer_state
 from classifier.models.trainer_state import check_optimizer_states, check_scheduler_states, check_trainer_state
@@ -63,12 +64,14 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         return super().load_from_checkpoint(read_zip(content), map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the import paths of the network and the data, the format version, and the data's `dark_background`."""
+        """Add import paths, the format version, the data's `dark_background`, and how it decodes image files."""
         data = getattr(self.trainer, "datamodule", None)
         parts = {"model": self} if data is None else {"model": self, "data": data}
         checkpoint["classes"] = {key: get_class_path(type(part)) for key, part in parts.items()}
         checkpoint["format_version"] = FORMAT_VERSION
         checkpoint["dark_background"] = getattr(data, "dark_background", False)
+        if isinstance(decoding := getattr(data, "decoding", None), Decoding):  # the shape is the network's
+            checkpoint["decoding"] = {name: to_builtin_types(getattr(decoding, name)) for name in STORED_SETTINGS}
         if "optimizer_states" in checkpoint and find_position(checkpoint).batches:
             checkpoint["unfinished_epoch"] = self.unfinished_epoch or collect_state(self)
 

@@ -9,6 +9,7 @@ from typing import Any
 from classifier.checkpoint_format import read_checkpoint
 from classifier.class_paths import PACKAGE, find_subclass, to_public_path
 from classifier.data.base import ImageDataModule
+from classifier.data.decoding import STORED_SETTINGS, Decoding
 from classifier.errors import SettingError, UserError, first_line
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA, check_stored_network
@@ -55,6 +56,21 @@ def get_settings(checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for key in BASES
         if (class_path := checkpoint["classes"].get(key))
     }
+
+
+def get_decoding(
+    checkpoint: dict[str, Any], image_shape: tuple[int, int, int], max_pixels: int | None = None
+) -> Decoding:
+    """Return how the image files that a network was trained on were decoded.
+
+    Args:
+        checkpoint: Contents of the checkpoint. If its data had no image files, the result has the default values.
+        image_shape: Channels, height and width of the network's images.
+        max_pixels: Number of pixels that an image may have, above 0; None for the number in the checkpoint.
+    """
+    stored = checkpoint.get("decoding", {})
+    settings = {name: stored[name] for name in STORED_SETTINGS if name in stored}
+    return Decoding(image_shape, **settings | ({"max_pixels": max_pixels} if max_pixels else {}))
 
 
 def import_class(path: str, allow_import: Sequence[str] = ()) -> None:
