@@ -19,8 +19,9 @@ from classifier.cli.main import main
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch, tmp_path):
-    """Run every test in an empty folder, on one thread, without the seed of the previous test."""
+    """Run every test in an empty folder, with its own cache, on one thread, without the previous test's seed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user_cache"))
     torch.set_num_threads(1)
     torch.manual_seed(0)
     silence_lightning()

@@ -119,7 +119,7 @@ class PredictionDataset(Dataset):
             uint8 images (N, C, H, W), their N indices, one message per unreadable file, and a bool mask (N,) of the
             inverted images.
         """
-        images, readable, problems = self.files.__getitems__(indices)
+        images, readable, problems, *_ = self.files.__getitems__(indices)
         inverted = torch.full((len(readable),), self.invert == "yes")
         if self.invert == "auto":
             inverted = is_dark_on_light(images)

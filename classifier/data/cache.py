@@ -1,161 +1,147 @@
-"""Disk cache of decoded images, keyed by the names, sizes and modification times of the image files."""
+"""Disk cache of decoded images in the user's cache folder."""
 
 import contextlib
-import hashlib
-import json
-import math
 import os
 import re
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-import torch
+import platformdirs
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
-from classifier.data.opening import open_regular_file
-from classifier.data.sources import ImagesInFiles
-from classifier.files import atomic_write
+from classifier.data.cache_entries import Contents, count_bytes, read_entry, write_entry
+from classifier.errors import make_printable
+from classifier.files import ABANDONED, atomic_write, remove_unfinished
 
-FORMAT = 2  # a new number makes older files useless
-OWN_NAME = re.compile(r"(\d+x\d+)-[0-9a-f]{32}\.(npz|npy|checked)")  # version 0.1 wrote .npy
-OVERHEAD = 10_000  # bytes that a cache file may have beyond its pixels; ZIP and NumPy headers have about 500
-CHUNK = 2**18  # bytes; the checksum is computed of each chunk while the processor's cache contains it
+OWN_NAME = re.compile(r"images-[0-9a-f]{32}\.npz")
+# Up to version 0.2, files in `.cache` under the root of the images.
+OLD_NAME = re.compile(r"\d+x\d+-[0-9a-f]{32}\.(npz|npy|checked)")
 
 
-def get_cache_path(files: ImagesInFiles, root: Path) -> Path:
-    """Return the path of the cache file for the current names, sizes and modification times of image files.
+class Entry(NamedTuple):
+    """A file of the cache, its size in bytes, and the time of its last use in nanoseconds."""
+
+    path: str
+    size: int
+    used: int
+
+
+def find_cache_folder() -> Path:
+    """Return the folder of the cache under the user's cache folder, such as `~/.cache/classifier/images`."""
+    return Path(platformdirs.user_cache_dir("classifier", appauthor=False), "images")
+
+
+class DiskCache:
+    """Decoded images on disk, in one file per set of image files, of a limited total size.
+
+    Several processes may use one cache at the same time: entries are written atomically, an entry that is deleted
+    while it is read stays readable on POSIX, and files that have disappeared are ignored. Only regular files that are
+    named as the cache names its own are read or deleted.
 
     Args:
-        files: The image files, and the shape that they are decoded to.
-        root: Folder that contains them; the cache file is in its subfolder `.cache`.
+        folder: Folder of the entries; None uses `find_cache_folder`. It is created when the first entry is written.
+        max_bytes: Largest total size of the entries in bytes; 0 turns the cache off.
     """
-    known: list[object] = [FORMAT, files.image_shape]
-    prefix = os.path.join(root, "")  # noqa: PTH118 ends with a slash
-    for path in files.paths:
+
+    def __init__(self, folder: Path | None = None, max_bytes: int = 10 * 10**9) -> None:
+        self.folder, self.max_bytes = folder or find_cache_folder(), max_bytes
+        self.is_default = folder is None
+
+    def get_path(self, key: str) -> Path:
+        """Return the path of an entry."""
+        return self.folder / f"images-{key}.npz"
+
+    def read(self, key: str, shape: tuple[int, int, int, int], with_images: bool) -> Contents | None:
+        """Return the contents of an entry without problems, or None if there is none that is intact.
+
+        Args:
+            key: 32 hexadecimal digits.
+            shape: Number of files, and channels, height and width of the decoded images.
+            with_images: Whether the images are needed.
+        """
+        if self.max_bytes == 0 or (self.is_default and not self.folder.is_absolute()):
+            return None
+        path = self.get_path(key)
+        contents = read_entry(path, key, shape, with_images)
+        if contents is not None:
+            with contextlib.suppress(OSError):
+                os.utime(path)
+        return contents
+
+    def write(self, key: str, contents: Contents, shape: tuple[int, int, int, int]) -> None:
+        """Write an entry, and delete the least recently used ones that exceed the limit.
+
+        If the entry is larger than the limit or cannot be written, that is reported, and nothing is written.
+
+        Args:
+            key: 32 hexadecimal digits.
+            contents: The contents of the entry.
+            shape: Number of files, and channels, height and width of the decoded images.
+        """
+        if self.max_bytes == 0:
+            return
+        size = count_bytes(shape[0], shape[1:], contents.images is not None)
+        if size > self.max_bytes:
+            reason = f"their {size / 1e6:,.0f} MB are above the limit of {self.max_bytes / 1e6:,.0f} MB"
+            rank_zero_warn(f"decoded images are not cached on disk, because {reason}")
+            return
+        path = self.get_path(key)
         try:
-            status = os.stat(path)  # noqa: PTH116 a Path doubles the time, as os.path.relpath would
-            known.append((path.removeprefix(prefix), status.st_size, status.st_mtime_ns))
-        except OSError as error:  # for example a dangling link, which is reported with all other unreadable files
-            known.append((path.removeprefix(prefix), error.errno))
-    digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()
-    return root / ".cache" / f"{files.image_shape[0]}x{files.image_shape[1]}-{digest[:32]}.npz"
+            if self.is_default and not self.folder.is_absolute():
+                raise OSError("there is no home folder")
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with atomic_write(path) as unfinished:
+                write_entry(unfinished, key, contents)
+        except OSError as error:
+            reason = f"{make_printable(self.folder)} cannot be written to: {error.strerror or error}"
+            rank_zero_warn(f"decoded images are not cached on disk, because {reason}")
+        else:
+            self._delete_least_recently_used(path)
 
+    def _list_entries(self) -> Iterator[Entry]:
+        """Yield the entries in the folder; none if it cannot be listed."""
+        with contextlib.suppress(OSError), os.scandir(self.folder) as found:
+            for file in found:
+                if OWN_NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                    with contextlib.suppress(OSError):  # another process has deleted it
+                        status = file.stat(follow_symlinks=False)
+                        yield Entry(file.path, status.st_size, status.st_mtime_ns)
 
-def load_decoded_images(files: ImagesInFiles, root: Path) -> Tensor:
-    """Return all images (N, C, H, W), uint8, from the cache or, if it does not contain them, from the files.
-
-    Decoded images are written to the cache, and outdated cache files are deleted, if the root can be written to.
-
-    Args:
-        files: The images.
-        root: Folder that contains them.
-
-    Raises:
-        UserError: Files cannot be read.
-    """
-    cached = get_cache_path(files, root)
-    shape = (len(files), *files.image_shape)
-    images = _read_cache(cached, shape)
-    if images is not None:
-        return images
-    images = torch.empty(shape, dtype=torch.uint8)
-    for decoded, indices in files.iter_batches("decoding"):
-        images[indices] = decoded
-    with contextlib.suppress(OSError):  # without a cache, the next run decodes again
-        if _make_folder(cached.parent):
-            with atomic_write(cached) as unfinished:
-                np.savez(unfinished, **{cached.stem: images.numpy()})  # type: ignore[arg-type]
-            _remove_outdated(cached)
-    return images
-
-
-def check_images(files: ImagesInFiles, root: Path) -> None:
-    """Check that every image can be decoded, unless the cache records an earlier check.
-
-    Args:
-        files: The images.
-        root: Folder that contains them.
-
-    Raises:
-        UserError: Files cannot be read.
-    """
-    checked = get_cache_path(files, root).with_suffix(".checked")
-    content = f"{checked.stem}\n".encode()
-    with contextlib.suppress(OSError):
-        if _is_folder(checked.parent):
-            with open_regular_file(checked, len(content), follow_links=False) as file:
-                if file.read() == content:
-                    return
-    for _ in files.iter_batches("checking"):
-        pass
-    with contextlib.suppress(OSError):
-        if _make_folder(checked.parent):
-            with atomic_write(checked) as unfinished:
-                unfinished.write_bytes(content)
-            _remove_outdated(checked)
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether a path is a folder, and not a link to one."""
-    return path.is_dir() and not path.is_symlink()
-
-
-def _make_folder(folder: Path) -> bool:
-    """Create the cache's folder if it is missing, and return whether the cache can be written to it.
-
-    A link, or a file of that name, was not made by the cache, so that nothing in it is read, written or deleted.
-    """
-    if not folder.exists() and not folder.is_symlink():
-        folder.mkdir(exist_ok=True)
-    if not _is_folder(folder):
-        rank_zero_warn(f"{folder} is a link or not a folder, so decoded images are not cached")
-        return False
-    return True
-
-
-def _read_cache(cached: Path, shape: tuple[int, ...]) -> Tensor | None:
-    """Return the images in a cache file, or None if they are not exactly those that were written to it.
-
-    The file is a ZIP archive whose one member contains the cache's key in its name, so that a renamed file is not
-    accepted. Before memory is allocated, the sizes of the file and of the array are compared with `shape`; `zipfile`
-    compares a CRC of the member with the stored one.
-
-    Args:
-        cached: The cache file, named after its key.
-        shape: Shape of the images (N, C, H, W).
-    """
-    if not _is_folder(cached.parent):
-        return None
-    try:
-        with (
-            open_regular_file(cached, math.prod(shape) + OVERHEAD, follow_links=False) as file,
-            zipfile.ZipFile(file) as archive,
-            archive.open(f"{cached.stem}.npy") as member,
-        ):
-            version = np.lib.format.read_magic(member)
-            header = np.lib.format.read_array_header_1_0(member)
-            if version != (1, 0) or header != (shape, False, np.dtype(np.uint8)):
-                return None
-            images = torch.empty(shape, dtype=torch.uint8)
-            pixels = images.numpy().reshape(-1).data
-            for start in range(0, len(pixels), CHUNK):
-                pixels[start : start + CHUNK] = member.read(CHUNK)
-            return None if member.read(1) else images  # the CRC is compared at the end of the member only
-    except Exception:  # zipfile and NumPy can raise anything on a damaged file
-        return None
-
-
-def _remove_outdated(current: Path) -> None:
-    """Delete the files in the cache's folder that an earlier run wrote for images of the same size.
-
-    Args:
-        current: The cache file or record of a check that has just been written; what has its key is kept.
-    """
-    with os.scandir(current.parent) as entries:
+    def _delete_least_recently_used(self, written: Path) -> None:
+        """Delete entries, except the one just written, until the total size is at most the limit."""
+        entries = sorted(self._list_entries(), key=lambda entry: entry.used)
+        excess = sum(entry.size for entry in entries) - self.max_bytes
         for entry in entries:
-            name = OWN_NAME.fullmatch(entry.name)
-            same_size = name is not None and name[1] == current.name.split("-")[0]
-            if same_size and Path(entry.name).stem != current.stem and entry.is_file(follow_symlinks=False):
-                Path(entry.path).unlink()
+            if excess > 0 and Path(entry.path).name != written.name:
+                excess -= _delete(entry)
+
+    def clear(self) -> tuple[int, int]:
+        """Delete all entries, and return how many were deleted and their size in bytes.
+
+        Raises:
+            OSError: Entries cannot be deleted.
+        """
+        sizes = [_delete(entry) for entry in self._list_entries()]
+        remove_unfinished(self.folder, ABANDONED)
+        return len(sizes), sum(sizes)
+
+
+def _delete(entry: Entry) -> int:
+    """Delete an entry if it still exists, and return its size in bytes."""
+    Path(entry.path).unlink(missing_ok=True)
+    return entry.size
+
+
+def describe_old_cache(root: Path) -> str | None:
+    """Return one line if `.cache` under a root has files that an earlier version of this package wrote, or None."""
+    folder = root / ".cache"
+    with contextlib.suppress(OSError):
+        if folder.is_dir() and not folder.is_symlink():
+            names = [path.name for path in folder.iterdir()]
+            own = [name for name in names if OLD_NAME.fullmatch(name)]
+            if own and len(own) == len(names):
+                return f"{make_printable(folder)} is no longer used and may be deleted"
+            if own:
+                return f"{make_printable(folder)} has files such as {own[0]} that are no longer used and may be deleted"
+    return None

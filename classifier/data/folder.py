@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from classifier.data.base import ImageDataModule
-from classifier.data.cache import check_images, load_decoded_images
+from classifier.data.cache import DiskCache
+from classifier.data.contents import load_contents
 from classifier.data.decoding import Decoding
 from classifier.data.listing import list_image_files, list_subfolders
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
@@ -133,12 +134,18 @@ class ImageFolder(ImageDataModule):
         if self.source is None:
             train, test, train_labels, test_labels = self._split_files()
             self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
-            files, root = ImagesInFiles(train + test, Decoding(self.image_shape)), Path(self.hparams.root)
-            if len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6:
-                self.source = ImagesInMemory(load_decoded_images(files, root), names=files.paths)
+            files = ImagesInFiles(train + test, Decoding(self.image_shape))
+            in_memory = len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6
+            contents = load_contents(files, in_memory, DiskCache(), len(train))
+            if contents.problems:
+                problems = "; ".join(contents.problems)
+                raise UserError(f"repair or remove {len(contents.problems):,} of {len(files):,} files: {problems}")
+            if contents.images is not None:
+                self.source = ImagesInMemory(contents.images, files.paths, contents.hashes)
             else:
-                check_images(files, root)
-                self.source = files
+                self.source = ImagesInFiles(
+                    files.paths, files.decoding._replace(max_value=contents.max_value), contents.hashes
+                )
         return self.source
 
     def read(self, split: str) -> tuple[ImageSource, Tensor]:

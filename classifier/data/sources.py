@@ -2,26 +2,46 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
+from torch.utils.data import Dataset
 
 from classifier.data.content_hashes import hash_images
 from classifier.data.decoding import Decoding, ImageError, decode
-from classifier.errors import UserError
 
 HASHED_TOGETHER = 1000  # images that are in memory at the same time to be hashed
 MIN_FILES_FOR_WORKERS = 1000  # fewer files are decoded by the time that worker processes have started
 
 
+class FileBatch(NamedTuple):
+    """Images that were read from files.
+
+    Args:
+        images: uint8 images (N, C, H, W) of the readable files.
+        indices: Their N indices.
+        problems: One message per unreadable file.
+        highest: Highest value in each of the N files, or None for those with 8 bits per channel.
+        is_float: Whether each of the N files has floating-point values.
+    """
+
+    images: Tensor
+    indices: list[int]
+    problems: list[str]
+    highest: list[float | None]
+    is_float: list[bool]
+
+
 class ImageSource(Dataset, ABC):
-    """A sequence of uint8 images of the shape `image_shape` (C, H, W), indexed from 0."""
+    """A sequence of uint8 images of the shape `image_shape` (C, H, W), indexed from 0.
+
+    `hashes` are the content hashes of the images, an int64 tensor (N,), or None if they are not known yet.
+    """
 
     image_shape: tuple[int, int, int]
+    hashes: Tensor | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -45,9 +65,11 @@ class ImageSource(Dataset, ABC):
 
     def get_hashes(self) -> Tensor:
         """Return the content hashes of all images, an int64 tensor (N,) on the CPU; see `hash_images`."""
-        starts = range(0, len(self), HASHED_TOGETHER)
-        hashes = [hash_images(self.get_range(start, min(start + HASHED_TOGETHER, len(self)))) for start in starts]
-        return torch.cat(hashes) if hashes else torch.empty(0, dtype=torch.int64)
+        if self.hashes is None:
+            starts = range(0, len(self), HASHED_TOGETHER)
+            hashes = [hash_images(self.get_range(start, min(start + HASHED_TOGETHER, len(self)))) for start in starts]
+            self.hashes = torch.cat(hashes) if hashes else torch.empty(0, dtype=torch.int64)
+        return self.hashes
 
     def move_to(self, device: torch.device) -> torch.device:
         """Move the images to a device if they are in memory, and return the device that batches are read to."""
@@ -64,10 +86,11 @@ class ImagesInMemory(ImageSource):
     Args:
         images: uint8 tensor (N, C, H, W).
         names: Names of the N images; None uses their indices.
+        hashes: Content hashes of the N images, int64, if they are known.
     """
 
-    def __init__(self, images: Tensor, names: Sequence[str] | None = None) -> None:
-        self.images, self.names = images, names
+    def __init__(self, images: Tensor, names: Sequence[str] | None = None, hashes: Tensor | None = None) -> None:
+        self.images, self.names, self.hashes = images, names, hashes
         channels, height, width = images.shape[1:]
         self.image_shape = (channels, height, width)
 
@@ -85,12 +108,9 @@ class ImagesInMemory(ImageSource):
 
     def subset(self, indices: Tensor | range) -> "ImagesInMemory":
         """Return a source of the images at the given indices; those of a range are not copied."""
-        images = (
-            self.images[indices.start : indices.stop : indices.step]
-            if isinstance(indices, range)
-            else self.images[indices]
-        )
-        return ImagesInMemory(images, self.names and [self.names[i] for i in indices])
+        names = self.names and [self.names[i] for i in indices]
+        hashes = None if self.hashes is None else select(self.hashes, indices)
+        return ImagesInMemory(select(self.images, indices), names, hashes)
 
     def name(self, index: int) -> str:
         """Return the name of an image or, as in "#12", its index."""
@@ -108,10 +128,11 @@ class ImagesInFiles(ImageSource):
     Args:
         paths: The image files.
         decoding: How they are decoded.
+        hashes: Content hashes of the N decoded images, int64, if they are known.
     """
 
-    def __init__(self, paths: Sequence[str], decoding: Decoding) -> None:
-        self.paths, self.decoding = paths, decoding
+    def __init__(self, paths: Sequence[str], decoding: Decoding, hashes: Tensor | None = None) -> None:
+        self.paths, self.decoding, self.hashes = paths, decoding, hashes
         self.image_shape = decoding.image_shape
 
     def __len__(self) -> int:
@@ -124,14 +145,15 @@ class ImagesInFiles(ImageSource):
         Raises:
             ImageError: An image cannot be read.
         """
-        images, _, problems = self.__getitems__(indices.tolist())
-        if problems:
-            raise ImageError(problems[0])
-        return images
+        batch = self.__getitems__(indices.tolist())
+        if batch.problems:
+            raise ImageError(batch.problems[0])
+        return batch.images
 
     def subset(self, indices: Tensor | range) -> "ImagesInFiles":
         """Return a source of the files at the given indices, an int64 tensor (N,) or a range."""
-        return ImagesInFiles([self.paths[i] for i in indices], self.decoding)
+        hashes = None if self.hashes is None else select(self.hashes, indices)
+        return ImagesInFiles([self.paths[i] for i in indices], self.decoding, hashes)
 
     def name(self, index: int) -> str:
         """Return the path of an image."""
@@ -142,36 +164,24 @@ class ImagesInFiles(ImageSource):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // num_processes) if len(self) >= MIN_FILES_FOR_WORKERS else 0
 
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, list[int], list[str]]:
-        """Return the readable images (N, C, H, W), their indices, and one message per unreadable image."""
-        images, readable, problems = [], [], []
+    def __getitems__(self, indices: list[int]) -> FileBatch:
+        """Return the readable images among the given indices, and messages about the others."""
+        decoded, readable, problems = [], [], []
         for index in indices:
             try:
-                images.append(decode(self.paths[index], self.decoding).image)
+                decoded.append(decode(self.paths[index], self.decoding))
                 readable.append(index)
             except ImageError as error:
                 problems.append(str(error))
         empty = torch.empty(0, *self.image_shape, dtype=torch.uint8)
-        return torch.stack(images) if images else empty, readable, problems
+        images = torch.stack([result.image for result in decoded]) if decoded else empty
+        highest, is_float = [result.highest for result in decoded], [result.is_float for result in decoded]
+        return FileBatch(images, readable, problems, highest, is_float)
 
-    def iter_batches(self, description: str) -> Iterator[tuple[Tensor, list[int]]]:
-        """Yield batches of all images (N, C, H, W) and their indices; on a terminal, show a progress bar after 2 s.
 
-        Args:
-            description: Label of the progress bar, such as "decoding".
-
-        Raises:
-            UserError: After the last batch, if any file cannot be read. The message names all of them.
-        """
-        failed: list[str] = []
-        loader = DataLoader(self, batch_size=250, collate_fn=identity_collate, num_workers=self.count_workers())
-        with tqdm(total=len(self), desc=description, unit=" images", disable=None, leave=False, delay=2) as bar:
-            for images, indices, problems in loader:
-                yield images, indices
-                failed += problems
-                bar.update(len(indices) + len(problems))
-        if failed:
-            raise UserError(f"repair or remove {len(failed):,} of {len(self):,} files: {'; '.join(failed)}")
+def select(values: Tensor, indices: Tensor | range) -> Tensor:
+    """Return the values at the given indices of the first dimension; for a range, as a view."""
+    return values[indices.start : indices.stop : indices.step] if isinstance(indices, range) else values[indices]
 
 
 def identity_collate(batch: Any) -> Any:
