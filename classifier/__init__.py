@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from classifier.data.digits import Digits
     from classifier.data.fashion_mnist import FashionMNIST
     from classifier.data.folder import ImageFolder
+    from classifier.data.table import ImageTable
     from classifier.models.airbench import Airbench
     from classifier.models.base import ImageClassifier
     from classifier.models.cnn import CNN
@@ -36,6 +37,7 @@ MODULES = {
     "ImageClassifier": "models.base",
     "ImageDataModule": "data.base",
     "ImageFolder": "data.folder",
+    "ImageTable": "data.table",
     "Lookahead": "callbacks.averaging",
     "MLP": "models.mlp",
     "ResultsRecorder": "callbacks.recorder",
@@ -60,6 +62,7 @@ __all__ = [
     "ImageClassifier",
     "ImageDataModule",
     "ImageFolder",
+    "ImageTable",
     "Lookahead",
     "ResultsRecorder",
     "TensorBoardReporter",

@@ -73,7 +73,10 @@ def predict(
     if invert == "auto" and not checkpoint.get("dark_background"):
         invert = "no"
     decoding = get_decoding(checkpoint, image_shape, max_pixels)
-    images = PredictionDataset(ImagesInFiles(list_image_files(paths), decoding), invert)
+    files, unused = list_image_files(paths)
+    if unused.names:
+        print(unused.describe(), flush=True)
+    images = PredictionDataset(ImagesInFiles(files, decoding), invert)
     with PredictionTable(images.files.paths, get_class_labels(model), output) as table, torch.inference_mode():
         for batch, indices, problems, inverted in images.make_loader(batch_size):
             probabilities = model.predict_step(batch.to(model.device), 0).cpu()

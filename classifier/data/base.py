@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from classifier.data.augmentation import cut_out, flip_images, shift_images
-from classifier.data.dataset import Batch, ImageDataset
+from classifier.data.dataset import Batch, ImageDataset, find_problem
 from classifier.data.sampling import TrainingLoader, make_sampler
 from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
+from classifier.data.splits import hold_out_unnamed
 from classifier.errors import UserError, require
 from classifier.hparams import LOCAL_PATH, NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
 from classifier.seeding import get_seed
@@ -20,7 +21,10 @@ LIMITS: dict[str, Limit] = {
     "root": LOCAL_PATH,
     "batch_size": POSITIVE,
     "test_batch_size": POSITIVE,
-    "val_split": NOT_NEGATIVE,
+    "val_split": (
+        "a number of images, or a fraction below 1",
+        lambda value: value >= 0 and (isinstance(value, int) or value < 1),
+    ),
     "shift": NOT_NEGATIVE,
     "cutout": NOT_NEGATIVE,
 }
@@ -32,8 +36,9 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
     Args:
         root: Folder that contains the files; missing files are downloaded to it.
         batch_size: Images per training step, on each device; above 0.
-        val_split: Number of training images held out for validation, the same for every seed; from 0 (none) to below
-            the size of the training set. The best epoch is selected on them, and never on the test images.
+        val_split: Number of training images, or fraction below 1, that is held out for validation; 0 for none. The
+            images are the same ones for every seed, in proportion to the classes. The best epoch is selected on them,
+            and never on the test images.
         download: Whether to download missing files.
         test_batch_size: Images per evaluation step, on each device; above 0.
         drop_last: Whether to drop the last training batch of an epoch if it is smaller than the others.
@@ -43,7 +48,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         cutout: Side in pixels of a square in every training image that is filled with `mean`; 0 for none.
 
     Raises:
-        SettingError: An argument is out of its range.
+        SettingError: An argument is out of its range, or a split would leave a class without images.
         UserError: Files are missing or damaged.
     """
 
@@ -52,6 +57,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
     splits: tuple[str, ...] = ("train", "test")  # those that `read` is called for; may include "val"
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    training_images: Tensor | None = None  # sorted content hashes of the training images, int64 (N,), if known
     dark_background: bool = False  # whether all images show light objects on black; predict then inverts others
     limits: ClassVar[dict[str, Limit]] = LIMITS
     largest: ClassVar[dict[str, int]] = {"batch_size": 10**7, "test_batch_size": 10**7, "cutout": 5000}
@@ -60,7 +66,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         self,
         root: str = "data",
         batch_size: int = 64,
-        val_split: int = 0,
+        val_split: int | float = 0,
         download: bool = True,
         test_batch_size: int = 500,
         drop_last: bool = False,
@@ -71,6 +77,11 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         super().__init__()
         self.save_hyperparameters()
         self.check_hparams()
+        has_validation_images = "val" in type(self).splits
+        require(
+            not (val_split and has_validation_images),
+            f"{type(self).__name__} has its own validation images: leave out val_split",
+        )
         self.augments = flip != "none" or shift > 0 or cutout > 0
         self.datasets: dict[str, ImageDataset] = {}
 
@@ -101,20 +112,21 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             self._setup_training_splits()
         if stage in ("fit", "test") and "test" in self.splits and "test" not in self.datasets:
             self.datasets["test"] = ImageDataset(*self._read_checked("test"), "test")
+        if stage == "test" and "test" not in self.splits and "val" in self.splits:
+            self.datasets["test"] = ImageDataset(*self._read_checked("val"), "test")  # there are no others to test on
 
     def _setup_training_splits(self) -> None:
         """Read the training images, and read the validation images or hold them out of the training set."""
+        require("train" in self.splits, f"{type(self).__name__} has no training images")
         source, labels = self._read_checked("train")
-        held_out, shift = self.hparams.val_split, self.hparams.shift
+        shift = self.hparams.shift
         require(shift < min(self.image_shape[1:]), f"shift must be below {min(self.image_shape[1:])}, not {shift}")
-        require(held_out < len(labels), f"val_split must be below the {len(labels)} images, not {held_out}")
         if "val" in self.splits:
-            require(held_out == 0, f"{type(self).__name__} has its own validation images: leave out val_split")
             self.datasets["val"] = ImageDataset(*self._read_checked("val"), "val")
-        elif held_out:
-            order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-            chosen, rest = order[:held_out].sort().values, order[held_out:].sort().values
-            self.datasets["val"] = ImageDataset(source.subset(chosen), labels[chosen], "val")
+        elif self.hparams.val_split:
+            chosen = hold_out_unnamed(labels, self.hparams.val_split, "val_split", self.class_names)
+            held_out, rest = chosen.nonzero().flatten(), (~chosen).nonzero().flatten()
+            self.datasets["val"] = ImageDataset(source.subset(held_out), labels[held_out], "val")
             source, labels = source.subset(rest), labels[rest]
         flipped = None
         if self.hparams.flip == "alternating":
@@ -128,20 +140,10 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             UserError: The images or labels do not match the class attributes.
         """
         images, labels = self.read(split)
-        dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
-        source = ImagesInMemory(images) if isinstance(images, Tensor) else images
-        expected = tuple(self.image_shape)
-        problems = {
-            f"{len(source)} images and {len(labels)} labels": len(source) != len(labels),
-            "no images": len(labels) == 0,
-            f"images {source.image_shape} of {dtype}, not {expected} of torch.uint8": (
-                tuple(source.image_shape) != expected or dtype != torch.uint8
-            ),
-            f"labels beyond 0 to {self.num_classes - 1}": bool(((labels < 0) | (labels >= self.num_classes)).any()),
-        }
-        if found := [problem for problem, is_there in problems.items() if is_there]:
+        if problem := find_problem(images, labels, self.image_shape, self.num_classes):
             name = {"train": "training", "val": "validation", "test": "test"}[split]
-            raise UserError(f"the {name} set of {type(self).__name__} has {found[0]}")
+            raise UserError(f"the {name} set of {type(self).__name__} has {problem}")
+        source = ImagesInMemory(images) if isinstance(images, Tensor) else images
         return source, labels
 
     def train_dataloader(self) -> DataLoader:

@@ -62,3 +62,27 @@ class ImageDataset(Dataset):
         if self.flipped is not None:
             images = flip_images(images, self.flipped[selected])
         return images, self.labels.index_select(0, selected)
+
+
+def find_problem(
+    images: Tensor | ImageSource, labels: Tensor, image_shape: tuple[int, int, int], num_classes: int
+) -> str | None:
+    """Return what is wrong with the images and labels of a split, or None if they can be used.
+
+    Args:
+        images: A tensor (N, C, H, W) or an ImageSource.
+        labels: Class indices, an int64 tensor (N,).
+        image_shape: Shape (C, H, W) that the images must have.
+        num_classes: Number of classes, above 0.
+    """
+    dtype = images.dtype if isinstance(images, Tensor) else torch.uint8
+    shape = tuple(images.shape[1:] if isinstance(images, Tensor) else images.image_shape)
+    problems = {
+        f"{len(images)} images and {len(labels)} labels": len(images) != len(labels),
+        "no images": len(labels) == 0,
+        f"images {shape} of {dtype}, not {tuple(image_shape)} of torch.uint8": (
+            shape != tuple(image_shape) or dtype != torch.uint8
+        ),
+        f"labels beyond 0 to {num_classes - 1}": bool(((labels < 0) | (labels >= num_classes)).any()),
+    }
+    return next((problem for problem, is_there in problems.items() if is_there), None)

@@ -1,155 +1,57 @@
 """Images of the user, in one folder per class."""
 
-import math
-import unicodedata
-from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Literal
 
-import torch
-from torch import Tensor
-
-from classifier.data.base import ImageDataModule
-from classifier.data.cache import DiskCache
-from classifier.data.contents import load_contents
-from classifier.data.decoding import Decoding
-from classifier.data.listing import list_image_files, list_subfolders
-from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
-from classifier.errors import UserError, one_line
-from classifier.hparams import NOT_NEGATIVE, POSITIVE, Limit
+from classifier.data.file_base import FileDataModule
+from classifier.data.layout import find_layout, normalise
+from classifier.data.listing import HIDDEN, LabelledFiles, list_direct_files, list_image_files
+from classifier.errors import make_printable
 
 
-class ImageFolder(ImageDataModule):
+class ImageFolder(FileDataModule):
     """Images of your own, in folders named after their classes.
 
-    The root contains either `train/<class>/` and `test/<class>/`, or only `<class>/`. In the second case, a fixed
-    fraction of every class becomes the test set. Hidden files, and files without the extension of an image format, are
-    skipped. Images can have any format and size; `read_image` describes how they are resized.
+    The root contains the folders `train`, `val` and `test`, or only some of them, each with a folder for every class;
+    or only a folder for every class. Their names count in upper and lower case and in the usual variants, such as
+    `Training`, `valid` and `test_set`. Class folders are read with all their subfolders.
 
-    Decoded images are cached on disk in `.cache/` under the root, if it can be written to. The cache is replaced when
-    the name, size or modification time of a file changes.
-
-    Args:
-        root: Folder that contains the folders of at least two classes, or `train/` and `test/`.
-        image_size: Height and width of all images after resizing in pixels, above 0.
-        channels: 3 for RGB, 1 for grey.
-        test_split: Fraction of every class that becomes the test set if there is no `test/`; above 0 and below 1.
-        cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, they are
-            decoded again in every epoch.
-        batch_size: Images per training step, on each device; above 0.
-        **kwargs: Further arguments of ImageDataModule.
-
-    Raises:
-        SettingError: An argument is out of range.
-        UserError: There are fewer than two class folders, one has a name that cannot be printed, or files cannot be
-            read.
+    Without `test`, and without `val`, a fifth of the images becomes the test set (`test_split`). Which images these are
+    depends on their own names only.
     """
 
-    mean = (0.5,)  # as for CIFAR10; the base's mean of 0 and std of 1 would leave all inputs positive
-    std = (0.5,)
-    limits: ClassVar[dict[str, Limit]] = {
-        "image_size": POSITIVE,
-        "test_split": ("above 0 and below 1", lambda fraction: 0 < fraction < 1),
-        "cache": NOT_NEGATIVE,
-    }
-    largest: ClassVar[dict[str, int]] = {"image_size": 5000}
-
-    def __init__(
-        self,
-        root: str,
-        image_size: int = 32,
-        channels: Literal[1, 3] = 3,
-        test_split: float = 0.2,
-        cache: int = 1000,
-        batch_size: int = 64,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(root=root, batch_size=batch_size, **kwargs)
-        self.image_shape = (channels, image_size, image_size)
-        self.class_names = self._find_classes(Path(root))
-        self.source: ImageSource | None = None
-
-    def _find_classes(self, root: Path) -> tuple[str, ...]:
-        """Return the names of the class folders, and set `has_split_folders`.
+    def find_classes(self, min_classes: int) -> tuple[tuple[str, ...], set[str]]:
+        """Return the sorted names of the class folders, and the splits that have a folder.
 
         Raises:
-            UserError: There are fewer than two class folders, one has a name that cannot be printed, `test/` has none,
-                or it has one that `train/` lacks.
+            UserError: The folder does not exist, or is not organised as described above.
         """
-        train, test = root / "train", root / "test"
-        self.has_split_folders = bool(list_subfolders(train))
-        class_names = list_subfolders(train if self.has_split_folders else root)
-        if len(class_names) < 2:
-            raise UserError(
-                f"{root} must contain a folder for each of two or more classes, or train/ and test/ that do"
-            )
-        # TensorBoard and files of results take UTF-8 only, and control characters would garble the terminal.
-        if unprintable := [name for name in class_names if {unicodedata.category(c) for c in name} & {"Cc", "Cs"}]:
-            raise UserError(f"{root}: rename the folder {unprintable[0]!a}: a class name must be printable")
-        if self.has_split_folders:
-            tested = list_subfolders(test)
-            if not tested:
-                raise UserError(
-                    f"{root} has train/ with class folders, but no test/ with class folders: add test/, or test on a "
-                    f"fraction of the images with --data.root {train}"
-                )
-            if unknown := sorted(set(tested) - set(class_names)):
-                raise UserError(f"{root}: test/ has classes that train/ does not have: {', '.join(unknown)}")
-        return class_names
+        self.layout = find_layout(self.root, min_classes)
+        return self.layout.class_names, set(self.layout.folders)
 
-    def _list_files(self, folder: Path) -> tuple[list[str], list[int]]:
-        """Return the image files in the class folders of `folder`, and their labels."""
-        found = [list_image_files([folder / name]) if (folder / name).is_dir() else [] for name in self.class_names]
-        return [*chain(*found)], [label for label, files in enumerate(found) for _ in files]
-
-    def _split_files(self) -> tuple[list[str], list[str], list[int], list[int]]:
-        """Return training files, test files, training labels and test labels.
+    def list_files(self) -> LabelledFiles:
+        """Return the image files in all class folders.
 
         Raises:
-            UserError: A class has too few images to be split.
+            UserError: A class folder contains no image file, or a folder cannot be listed.
         """
-        root = Path(self.hparams.root)
-        if self.has_split_folders:
-            (train, train_labels), (test, test_labels) = (self._list_files(root / split) for split in ("train", "test"))
-            return train, test, train_labels, test_labels
-        from sklearn.model_selection import train_test_split
+        found, root = LabelledFiles(), self.root
+        for parent in dict.fromkeys([root, *self.layout.folders.values()]):
+            for path in list_direct_files(parent):
+                found.unused.add(HIDDEN if Path(path).name.startswith(".") else "not in a class folder", path)
+        found.unused.add("folder of no split", *(str(root / name) for name in self.layout.unused))
+        for split, classes in self.layout.classes.items():
+            for label, name in enumerate(self.class_names):
+                if name not in classes:
+                    continue
+                folder = str(classes[name])
+                paths, unused = list_image_files([folder])
+                found.paths += paths
+                found.labels += [label] * len(paths)
+                found.keys += [normalise(f"{name}{path.removeprefix(folder)}").replace("\\", "/") for path in paths]
+                found.splits += [split] * len(paths)
+                found.unused.merge(unused)
+        return found
 
-        files, labels = self._list_files(root)
-        names, fraction = [self.class_names[label] for label in labels], self.hparams.test_split
-        try:
-            return train_test_split(files, labels, test_size=fraction, stratify=names, random_state=0)
-        except ValueError as error:
-            raise UserError(f"{root} cannot be split: {one_line(error)}") from error
-
-    def prepare_data(self) -> None:
-        """Find and decode the files, and write the cache, which processes that start later read.
-
-        Raises:
-            UserError: Files cannot be read, or a class has too few images to be split.
-        """
-        self._load_source()
-
-    def _load_source(self) -> ImageSource:
-        """Return the source of all images, the training images first; it is created once."""
-        if self.source is None:
-            train, test, train_labels, test_labels = self._split_files()
-            self.num_train, self.labels = len(train), torch.tensor(train_labels + test_labels)
-            files = ImagesInFiles(train + test, Decoding(self.image_shape))
-            in_memory = len(files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6
-            contents = load_contents(files, in_memory, DiskCache(), len(train))
-            if contents.problems:
-                problems = "; ".join(contents.problems)
-                raise UserError(f"repair or remove {len(contents.problems):,} of {len(files):,} files: {problems}")
-            if contents.images is not None:
-                self.source = ImagesInMemory(contents.images, files.paths, contents.hashes)
-            else:
-                self.source = ImagesInFiles(
-                    files.paths, files.decoding._replace(max_value=contents.max_value), contents.hashes
-                )
-        return self.source
-
-    def read(self, split: str) -> tuple[ImageSource, Tensor]:
-        """Return images (N, C, H, W), in memory or in files, and labels (N,) of "train" or "test"."""
-        source = self._load_source()
-        first, last = (0, self.num_train) if split == "train" else (self.num_train, len(self.labels))
-        return source.subset(range(first, last)), self.labels[first:last]
+    def describe(self) -> str:
+        """Return the root, for messages."""
+        return make_printable(self.root)

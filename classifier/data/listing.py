@@ -1,7 +1,8 @@
-"""Find image files and class folders on disk."""
+"""Find image files and class folders on disk, and keep account of the files that are not used."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,6 +10,62 @@ from PIL import Image
 
 from classifier.data.decoding import get_formats
 from classifier.errors import UserError, make_printable
+
+NUM_NAMES = 3  # of unused files that are printed for each reason
+HIDDEN, NO_IMAGE, DANGLING, REPEATED = "hidden", "no image format", "dangling link", "folder that is already read"
+
+
+@dataclass
+class UnusedFiles:
+    """Files and folders that were found and are not used, by the reason.
+
+    Args:
+        names: Names of the files for each reason.
+    """
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, *names: str) -> None:
+        """Add files that are not used for a reason."""
+        if names:
+            self.names.setdefault(reason, []).extend(names)
+
+    def merge(self, other: "UnusedFiles") -> None:
+        """Add all files of another account."""
+        for reason, names in other.names.items():
+            self.add(reason, *names)
+
+    def describe(self, root: str = "") -> str:
+        """Return the number, the reason and the first names of all unused files, or an empty text.
+
+        Args:
+            root: Folder that the names are shown relative to.
+        """
+        prefix, parts = os.path.join(root, ""), []  # noqa: PTH118 ends with a slash
+        for reason, names in self.names.items():
+            shown = ", ".join(make_printable(name.removeprefix(prefix)) for name in names[:NUM_NAMES])
+            more = ", ..." if len(names) > NUM_NAMES else ""
+            parts.append(f"{len(names):,} ({reason}: {shown}{more})")
+        return f"not used: {', '.join(parts)}" if parts else ""
+
+
+@dataclass
+class LabelledFiles:
+    """Image files with one entry per image in each list.
+
+    Args:
+        paths: The files.
+        labels: Class indices.
+        keys: What decides the split of an image that has none: its name in the dataset, or the name of its group.
+        splits: "train", "val", "test", or "" for an image without a split.
+        unused: Files that were found and are not used.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    unused: UnusedFiles = field(default_factory=UnusedFiles)
 
 
 def list_subfolders(folder: Path) -> tuple[str, ...]:
@@ -30,22 +87,30 @@ def raise_not_listed(error: OSError) -> NoReturn:
     raise UserError(f"{make_printable(error.filename)} cannot be listed: {error.strerror}") from error
 
 
-def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Return the given files and, recursively and sorted, the image files in the given folders.
+def has_image_extension(name: str) -> bool:
+    """Return whether a file name has the extension of a format that can be read."""
+    formats = get_formats()  # fills the table of extensions
+    return Image.EXTENSION.get(os.path.splitext(name)[1].lower()) in formats  # noqa: PTH122 not always a path
+
+
+def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], UnusedFiles]:
+    """Return the given files and, recursively, the image files in the given folders.
 
     A given file is returned regardless of its extension. In folders, hidden files and folders, and files without the
-    extension of a format in `decoding.FORMATS`, are skipped, because folders of images often contain text files as
-    well. Links to folders within a given folder are not followed.
+    extension of a format in `decoding.FORMATS`, are not used. Links to folders are followed; a folder that can be
+    reached in several ways from one of the given folders is read once.
 
     Args:
         paths: Files and folders.
 
+    Returns:
+        The files, sorted within each folder, with those in subfolders last; and the files that are not used.
+
     Raises:
         UserError: A path does not exist, a folder cannot be listed, or a folder contains no image file.
     """
-    formats = get_formats()
-    extensions = {extension for extension, name in Image.EXTENSION.items() if name in formats}
     files: list[str] = []
+    unused = UnusedFiles()
     for given in paths:
         path = os.fspath(given)
         if not Path(path).is_dir():
@@ -53,15 +118,68 @@ def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
                 raise UserError(f"{make_printable(path)}: no such file or folder")
             files.append(path)
             continue
-        found = []
-        for folder, subfolders, names in os.walk(path, onerror=raise_not_listed):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            found += [
-                os.path.join(folder, name)  # noqa: PTH118 a Path costs 5 times the time and memory
-                for name in sorted(names)
-                if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions  # noqa: PTH122
-            ]
+        unused_here = UnusedFiles()
+        found = list(_walk(path, unused_here))
         if not found:
-            raise UserError(f"{make_printable(path)} contains no image files ({', '.join(formats)})")
+            formats = ", ".join(get_formats())
+            reasons = unused_here.describe(path)
+            raise UserError(f"{make_printable(path)} contains no image files ({formats}); {reasons}".rstrip("; "))
         files += found
-    return files
+        unused.merge(unused_here)
+    return files, unused
+
+
+def list_direct_files(folder: Path) -> list[str]:
+    """Return the sorted paths of the files and of the hidden folders directly in a folder.
+
+    Raises:
+        UserError: The folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.name.startswith(".") or not _is_folder(entry))
+    except OSError as error:
+        raise_not_listed(error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _walk(root: str, unused: UnusedFiles) -> Iterator[str]:
+    """Yield the image files in a folder and its subfolders, and add all others to `unused`."""
+    pending, visited = [root], set()
+    while pending:
+        folder = pending.pop()
+        try:
+            status = os.stat(folder)  # noqa: PTH116 a Path costs 5 times the time and memory
+            with os.scandir(folder) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise_not_listed(error)
+        if (status.st_dev, status.st_ino) in visited:
+            unused.add(REPEATED, folder)
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        subfolders = []
+        for entry in ordered:
+            if entry.name.startswith("."):
+                unused.add(HIDDEN, entry.path)
+            elif _is_folder(entry):
+                subfolders.append(entry.path)
+            elif has_image_extension(entry.name):
+                yield entry.path
+            else:
+                unused.add(_explain(entry), entry.path)
+        pending += reversed(subfolders)
+
+
+def _explain(entry: os.DirEntry[str]) -> str:
+    """Return why a file without the extension of a format that can be read is not used."""
+    if entry.is_symlink() and not Path(entry.path).exists():
+        return DANGLING
+    return NO_IMAGE

@@ -18,7 +18,7 @@ SETTINGS = [
     ("fit --model.lr -1", "lr must be above 0, not -1.0"),
     ("fit --config digits --model CNN", "CNN needs images of at least 16x16 pixels, these have 8x8: use the MLP"),
     ("fit --config digits --data.batch_size 0", "batch_size must be above 0, not 0"),
-    ("fit --config digits --data.val_split 5000", "val_split must be below the 1437 images, not 5000"),
+    ("fit --config digits --data.val_split 5000", "val_split must be from 10 to 1,427, so that"),
     ("fit --model.num_classes 5", "num_classes comes from the data: leave it out"),
     ("fit --model.init_args.image_shape=[1,2,3]", "image_shape comes from the data: leave it out"),
     ("fit --trainer.max_epochs x", "--trainer.max_epochs: Expected a int"),

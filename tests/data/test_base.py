@@ -92,7 +92,7 @@ def test_validation_images_of_the_data_set_are_used_in_place_of_held_out_ones(ma
     [
         ({"batch_size": 0}, "batch_size must be above 0, not 0"),
         ({"test_batch_size": -1}, "test_batch_size must be above 0, not -1"),
-        ({"val_split": -1}, "val_split must be at least 0, not -1"),
+        ({"val_split": -1}, "val_split must be a number of images, or a fraction below 1, not -1"),
         ({"batch_size": "many"}, "batch_size must be above 0, not many"),
         ({"flip": "up"}, "flip must be none, random or alternating, not up"),
         ({"shift": -1}, "shift must be at least 0, not -1"),
@@ -108,12 +108,31 @@ def test_options_out_of_range_are_refused_by_the_constructor(options, message):
     ("options", "message"),
     [
         ({"shift": 8}, "shift must be below 8, not 8"),
-        ({"val_split": 1437}, "val_split must be below the 1437 images, not 1437"),
+        (
+            {"val_split": 1428},
+            "val_split must be from 10 to 1,427, so that each of the 10 classes has an image on both",
+        ),
     ],
 )
 def test_options_that_do_not_fit_the_images_are_refused_by_setup(options, message):
     with pytest.raises(ValueError, match=message):
         Digits(**options).setup("fit")
+
+
+@pytest.mark.parametrize(("val_split", "expected"), [(144, 144), (0.1, 144), (0.25, 359)])
+def test_validation_images_are_the_same_for_every_seed_and_in_proportion_to_the_classes(val_split, expected):
+    images = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        data = Digits(val_split=val_split)
+        data.setup("fit")
+        assert len(data.datasets["val"]) == expected
+        assert len(data.datasets["train"]) == 1437 - expected
+        images.append(data.datasets["val"][:][0])
+        everything = torch.cat([data.datasets[split].labels for split in ("train", "val")]).bincount()
+        counts = data.datasets["val"].labels.bincount()
+        assert ((counts - everything * expected / 1437).abs() < 1).all()
+    assert torch.equal(*images)
 
 
 def test_a_path_object_as_root_becomes_a_string():

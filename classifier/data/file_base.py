@@ -1,0 +1,232 @@
+"""Base class of the datasets that consist of the user's own image files."""
+
+import math
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from torch import Tensor
+
+from classifier.data.base import ImageDataModule
+from classifier.data.cache import DiskCache, describe_old_cache
+from classifier.data.cache_entries import Contents
+from classifier.data.contents import load_contents
+from classifier.data.decoding import MAX_PIXELS, Decoding
+from classifier.data.layout import normalise
+from classifier.data.listing import LabelledFiles, UnusedFiles
+from classifier.data.resizing import Resize
+from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
+from classifier.data.splits import Amount, assign_splits, list_splits
+from classifier.errors import UserError, require
+from classifier.hparams import LIMITS_FROM_DATA, LOCAL_PATH, NOT_NEGATIVE, POSITIVE, Limit
+
+NAMES = {"train": "training", "val": "validation", "test": "test"}
+NEARLY_BLACK, NEARLY_WHITE = 31, 224  # of 255; no pixel is brighter, or none is darker
+
+
+def is_size(value: Any) -> bool:
+    """Return whether a value is a positive number, or a pair of them."""
+    return all(size > 0 for size in value) and len(value) == 2 if isinstance(value, tuple) else value > 0
+
+
+def is_test_split(value: Any) -> bool:
+    """Return whether a value is a number of images, a fraction of them, "all" or None."""
+    return value in (None, "all") or (value > 0 and (isinstance(value, int) or value < 1))
+
+
+class FileDataModule(ImageDataModule):
+    """Base class of the datasets that consist of the user's own image files.
+
+    A subclass finds the files and their labels. This class splits, decodes and checks them. Images can have any format
+    and size; see `read_image`. They are decoded once and cached on disk, until the name, size or modification time of a
+    file changes.
+
+    Args:
+        root: Folder that paths are relative to.
+        image_size: Height and width of all images after resizing in pixels, above 0: one number, or [height, width].
+        channels: 3 for RGB, 1 for grey.
+        resize: How an image becomes this size. letterbox: it is resized to fit, and padded with the median colour of
+            its border. crop: it is resized to cover the size, and cropped to the centre. stretch: its proportions
+            change.
+        max_value: Value that becomes white in images with more than 8 bits per channel; above 0. By default, it is
+            chosen once for all images, by the highest value in the training images.
+        max_pixels: Largest number of pixels that an image file may have.
+        test_split: Number of images, or fraction below 1, that becomes the test set if there is none. all: every image
+            is a test image. By default a fifth, or none if there are validation images.
+        cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, they are
+            decoded again in every epoch.
+        cache_dir: Folder for decoded images; by default `classifier/images` in the user's folder for caches.
+        cache_limit: Disk space for decoded images in megabytes (10^6 bytes), at least 0. The entries that were used
+            least recently are deleted.
+        skip_broken: Whether to leave out files that cannot be decoded. By default, they are an error.
+        classes: Names of the classes in the order of their labels; by default those that are found, sorted. `test`
+            sets the names in the checkpoint, so that images of some of the classes can be evaluated.
+        batch_size: Images per training step, on each device; above 0.
+        **kwargs: Further arguments of ImageDataModule.
+
+    Raises:
+        SettingError: An argument is out of range, or a split would leave a class without images.
+        UserError: Files are missing or cannot be decoded.
+    """
+
+    mean = (0.5,)  # as for CIFAR10; the base's mean of 0 and std of 1 would leave all inputs positive
+    std = (0.5,)
+    limits: ClassVar[dict[str, Limit]] = {
+        "image_size": ("above 0: one number, or [height, width]", is_size),
+        "max_value": ("above 0", lambda value: value is None or value > 0),
+        "max_pixels": POSITIVE,
+        "test_split": ("a number of images, a fraction below 1, or all", is_test_split),
+        "cache": NOT_NEGATIVE,
+        "cache_dir": LOCAL_PATH,
+        "classes": LIMITS_FROM_DATA["class_names"],
+        "cache_limit": NOT_NEGATIVE,
+    }
+    largest: ClassVar[dict[str, int]] = {"image_size": 5000}
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int | tuple[int, int] = 32,
+        channels: Literal[1, 3] = 3,
+        resize: Resize = "letterbox",
+        max_value: float | None = None,
+        max_pixels: int = MAX_PIXELS,
+        test_split: Amount | None = None,
+        cache: int = 1000,
+        cache_dir: str | None = None,
+        cache_limit: int = 10_000,
+        skip_broken: bool = False,
+        classes: tuple[str, ...] | None = None,
+        batch_size: int = 64,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, **kwargs)
+        height, width = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+        self.image_shape = (channels, height, width)
+        self.root = Path(root)
+        self.decoding = Decoding(self.image_shape, max_value, resize, max_pixels)
+        names, self.given_splits = self.find_classes(min_classes=2 if classes is None else 1)
+        self.class_names = names if classes is None else tuple(map(normalise, classes))
+        if unknown := sorted(set(names) - set(self.class_names)):
+            raise UserError(f"{self.describe()} has classes that are not among those given: {', '.join(unknown[:10])}")
+        require(
+            not (self.hparams.val_split and "val" in self.given_splits),
+            f"{self.describe()} has its own validation images: leave out val_split",
+        )
+        self.splits = list_splits(self.given_splits, self.hparams.test_split, self.hparams.val_split)
+        self.source: ImageSource | None = None
+
+    @abstractmethod
+    def find_classes(self, min_classes: int) -> tuple[tuple[str, ...], set[str]]:
+        """Return the sorted names of the classes, and the splits that images are assigned to ("" for none of them).
+
+        Raises:
+            UserError: There are fewer than `min_classes` classes, or one cannot be used.
+        """
+
+    @abstractmethod
+    def list_files(self) -> LabelledFiles:
+        """Return the image files and their labels.
+
+        Raises:
+            UserError: Files cannot be found.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the folder or the file that the user has named, for messages."""
+
+    def prepare_data(self) -> None:
+        """Find and decode the files, and write the cache, which processes that start later read.
+
+        Raises:
+            UserError: Files cannot be read, or a class has too few images to be split.
+        """
+        self._load()
+
+    def setup(self, stage: str) -> None:
+        """Read the splits that a stage needs; for `test`, report which part of the images is evaluated."""
+        super().setup(stage)
+        if stage == "test" and not {"val", "test"} & self.given_splits and self.hparams.test_split != "all":
+            share = f"{len(self.datasets['test']):,} of {len(self.labels):,} images"
+            report(f"{share} are held out and evaluated; --data.test_split all evaluates all of them")
+
+    def read(self, split: str) -> tuple[ImageSource, Tensor]:
+        """Return images (N, C, H, W), in memory or in files, and labels (N,) of a split."""
+        source, (first, last) = self._load(), self.bounds[split]
+        return source.subset(range(first, last)), self.labels[first:last]
+
+    def _load(self) -> ImageSource:
+        """Return the source of all images, ordered by split; it is created once."""
+        if self.source is not None:
+            return self.source
+        found, h = self.list_files(), self.hparams
+        labels = np.array(found.labels, dtype=np.int64)
+        splits = assign_splits(found.splits, labels, found.keys, h.test_split, h.val_split, self.class_names)
+        order = np.concatenate([np.flatnonzero(splits == split) for split in self.splits])
+        self._report_found(found.unused, splits)
+        files = ImagesInFiles([found.paths[i] for i in order.tolist()], self.decoding)
+        in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
+        disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)
+        num_training = int((splits == "train").sum())
+        contents = load_contents(files, in_memory, disk_cache, num_for_range=num_training)
+        self._check_contents(contents, len(files))
+        order = order[contents.kept.numpy()]
+        self.labels = torch.from_numpy(labels[order])
+        counts = [int((splits[order] == split).sum()) for split in self.splits]
+        ends = np.cumsum(counts).tolist()
+        self.bounds = {split: (end - n, end) for split, n, end in zip(self.splits, counts, ends, strict=True)}
+        self.source = self._make_source(files, contents)
+        if "train" in self.bounds:
+            present = set(self.labels[: counts[0]].tolist())
+            if missing := [name for label, name in enumerate(self.class_names) if label not in present]:
+                raise UserError(f"the class {missing[0]!r} has no training image that can be decoded")
+            self.training_images = contents.hashes[: self.bounds["train"][1]].sort().values
+        return self.source
+
+    def _make_source(self, files: ImagesInFiles, contents: Contents) -> ImageSource:
+        """Return the source of the readable images, with the intensity range that was chosen for all of them."""
+        self.decoding = self.decoding._replace(max_value=contents.max_value)
+        self.hparams.max_value = contents.max_value
+        paths = [files.paths[i] for i in contents.kept.tolist()]
+        if contents.images is not None:
+            return ImagesInMemory(contents.images, names=paths, hashes=contents.hashes)
+        return ImagesInFiles(paths, self.decoding, hashes=contents.hashes)
+
+    def _report_found(self, unused: UnusedFiles, splits: np.ndarray) -> None:
+        """Print one line with the numbers of images by split, and of files that are not used."""
+        counts = ", ".join(f"{int((splits == split).sum()):,} {NAMES[split]}" for split in self.splits)
+        notes = [f"{self.describe()}: {len(splits):,} images in {len(self.class_names):,} classes ({counts})"]
+        if "test" not in self.splits:
+            notes.append("no test images, so the validation images are evaluated in their place")
+        if "test" in self.given_splits and self.hparams.test_split is not None:
+            notes.append("test_split has no effect, because there are test images")
+        notes += [text for text in (unused.describe(str(self.root)), describe_old_cache(self.root)) if text]
+        report("; ".join(notes))
+
+    def _check_contents(self, contents: Contents, num_files: int) -> None:
+        """Report or refuse files that cannot be decoded, and images that are nearly black or white.
+
+        Raises:
+            UserError: Files cannot be decoded, and `skip_broken` is off.
+        """
+        if contents.problems:
+            number, reasons = f"{len(contents.problems):,} of {num_files:,} files", "; ".join(contents.problems)
+            if not self.hparams.skip_broken:
+                raise UserError(f"repair or remove {number}, or set --data.skip_broken true: {reasons}")
+            report(f"{number} cannot be decoded and are skipped: {reasons}")
+        for word, is_so in (("black", contents.brightest <= NEARLY_BLACK), ("white", contents.darkest >= NEARLY_WHITE)):
+            if is_so and len(contents.kept):
+                rank_zero_warn(
+                    f"{self.describe()}: all images are nearly {word}: their values are from {contents.darkest} to "
+                    f"{contents.brightest} of 255"
+                )
+
+
+@rank_zero_only
+def report(text: str) -> None:
+    """Print a line in the first process."""
+    print(text, flush=True)

@@ -1,0 +1,235 @@
+"""Split labelled images into training, validation and test sets."""
+
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classifier.errors import SettingError
+
+Amount: TypeAlias = int | float | Literal["all"]  # a number of images, a fraction of them, or all
+DEFAULT_TEST_SPLIT = 0.2
+
+SPLITS = ("train", "val", "test")
+# Names of the three sets in public datasets, in lower case.
+VARIANTS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+SUFFIXES = ("set", "data", "images", "split")
+NAME = re.compile(rf"({'|'.join(VARIANTS)})[\s_.-]*({'|'.join(SUFFIXES)})?[\s_.-]*\d*")
+TOP = 2**63  # positions are from 0 to below this number
+
+
+def find_split(name: str) -> str | None:
+    """Return "train", "val" or "test" for a usual name of such a set, in upper or lower case, otherwise None.
+
+    Args:
+        name: Name of a folder, or a value in a table, such as "Validation", "test_set" or "train2017".
+    """
+    match = NAME.fullmatch(name.strip().casefold())
+    return VARIANTS[match[1]] if match else None
+
+
+def looks_like_split(name: str) -> bool:
+    """Return whether a name is that of a split, or contains one as a separate word, as "seg_train" does."""
+    words = re.split(r"[\W_\d]+", name.casefold())
+    return find_split(name) is not None or any(word in VARIANTS for word in words)
+
+
+def list_splits(given: Collection[str], test_split: Amount | None, val_split: Amount) -> tuple[str, ...]:
+    """Return the splits that `assign_splits` fills, in the order of `SPLITS`.
+
+    Args:
+        given: The splits that images are assigned to by the user; "" for images that are not.
+        test_split: See `assign_splits`.
+        val_split: See `assign_splits`.
+    """
+    if test_split == "all":
+        return ("test",)
+    found = {split or "train" for split in given}
+    if "train" in found:
+        found |= {"test"} if get_test_split(given, test_split) else set()
+        found |= {"val"} if val_split else set()
+    return tuple(split for split in SPLITS if split in found)
+
+
+def get_test_split(given: Collection[str], test_split: Amount | None) -> Amount:
+    """Return the amount of test images to hold out; 0 if there are test images, or None is given and there are others.
+
+    Args:
+        given: The splits that images are assigned to by the user; "" for images that are not.
+        test_split: The amount that the user asks for, or None for the default.
+    """
+    if "test" in given:
+        return 0
+    return (0 if "val" in given else DEFAULT_TEST_SPLIT) if test_split is None else test_split
+
+
+def assign_splits(
+    given: Sequence[str],
+    labels: np.ndarray,
+    keys: Sequence[str],
+    test_split: Amount | None,
+    val_split: Amount,
+    class_names: Sequence[str],
+) -> np.ndarray:
+    """Return the split of every image: that which the user has given, or "test" and "val" for those held out.
+
+    Args:
+        given: Split of each of N images: "train", "val", "test", or "" for images to be split.
+        labels: Class indices (N,), int64.
+        keys: Text for every image that alone decides whether it is held out: its name, or that of its group.
+        test_split: Number or fraction of the training images that becomes the test set, if none is given. "all" makes
+            all images test images. None is a fifth, or none if validation images are given.
+        val_split: Number or fraction of the remaining training images that becomes the validation set.
+        class_names: Names of the classes, for error messages.
+
+    Returns:
+        An array (N,) of "train", "val" and "test".
+
+    Raises:
+        SettingError: A class would be left without an image.
+    """
+    splits = np.array([split or "train" for split in given], dtype="<U5")
+    if test_split == "all":
+        splits[:] = "test"
+        return splits
+    for split, amount in (("test", get_test_split(given, test_split)), ("val", val_split)):
+        pool = np.flatnonzero(splits == "train")
+        if amount and len(pool):
+            positions = get_positions([keys[i] for i in pool.tolist()], split)
+            splits[pool[hold_out(labels[pool], positions, amount, f"{split}_split", class_names)]] = split
+    return splits
+
+
+def get_positions(keys: Sequence[str], salt: str) -> np.ndarray:
+    """Return a pseudo-random position for every key, which depends on that key only.
+
+    Args:
+        keys: Names of N images, or of the groups that they belong to.
+        salt: Text that makes the positions for one purpose independent of those for another.
+
+    Returns:
+        An int64 array (N,) of values from 0 to below 2^63, uniformly distributed.
+    """
+    prefix = salt.encode() + b"\0"
+    digests = [hashlib.blake2b(prefix + key.encode(errors="surrogateescape"), digest_size=8).digest() for key in keys]
+    return (np.frombuffer(b"".join(digests), dtype="<u8") >> np.uint64(1)).astype(np.int64)
+
+
+def hold_out(
+    labels: np.ndarray, positions: np.ndarray, amount: Amount, option: str, class_names: Sequence[str]
+) -> np.ndarray:
+    """Choose images to hold out, so that every class with images has at least one image on each side.
+
+    The images with the lowest positions are chosen. With a fraction, these are the images below the same fraction of
+    all positions. Each image is therefore held out with this probability, independently of all other images, unless its
+    class would be missing on one side. With a number, exactly this number is chosen, in proportion to the classes.
+
+    Args:
+        labels: Class indices (N,), int64.
+        positions: Positions (N,) from `get_positions`, int64. Images with the same position stay together; the number
+            of images is then approximate.
+        amount: A number of images (int), or a fraction above 0 and below 1 (float).
+        option: Name of the option that sets the amount, for the error message.
+        class_names: Names of the classes, for the error message.
+
+    Returns:
+        A bool mask (N,) of the chosen images.
+
+    Raises:
+        SettingError: A class would be left without an image on one side.
+    """
+    counts = np.bincount(labels, minlength=len(class_names))
+    if (counts == 1).any():
+        name = class_names[int((counts == 1).argmax())]
+        raise SettingError(f"{option} {amount} is not possible, because the class {name!r} has only one image to split")
+    if len(np.unique(positions)) < len(positions):
+        fraction = amount / len(labels) if isinstance(amount, int) else float(amount)
+        return _hold_out_groups(labels, positions, fraction, option, class_names)
+    if isinstance(amount, int):
+        quotas = _allocate(counts, amount, option)
+    else:
+        below = np.bincount(labels[positions < int(float(amount) * TOP)], minlength=len(counts))
+        quotas = np.clip(below, 1, np.maximum(counts - 1, 0)) * (counts > 0)
+    order = np.lexsort((positions, labels))  # by class, and within a class by position
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[order] = np.arange(len(labels)) - (counts.cumsum() - counts)[labels[order]]
+    return rank < quotas[labels]
+
+
+def hold_out_unnamed(labels: Tensor, amount: Amount, option: str, class_names: Sequence[str]) -> Tensor:
+    """Choose images to hold out of a dataset whose images have no names, but always the same order; see `hold_out`.
+
+    Returns:
+        A bool mask (N,) of the chosen images, whose number is exact also for a fraction.
+
+    Raises:
+        SettingError: A class would be left without an image on one side.
+    """
+    number = amount if isinstance(amount, int) else round(float(amount) * len(labels))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    return torch.from_numpy(hold_out(labels.numpy(), order.argsort().numpy(), number, option, class_names))
+
+
+def _allocate(counts: np.ndarray, amount: int, option: str) -> np.ndarray:
+    """Return how many of `amount` images are taken from each class: at least one, not all, and in proportion.
+
+    Args:
+        counts: Number of images of every class (C,), none of them 1.
+        amount: Number of images to take.
+        option: Name of the option that sets the amount, for the error message.
+
+    Raises:
+        SettingError: There are more classes than images on one side.
+    """
+    present = counts > 0
+    lowest, highest = int(present.sum()), int(counts.sum() - present.sum())
+    if not lowest <= amount <= highest:
+        raise SettingError(
+            f"{option} must be from {lowest:,} to {highest:,}, so that each of the {lowest:,} classes has an image on "
+            f"both sides, not {amount:,}"
+        )
+    shares = counts * (amount / counts.sum())
+    quotas = np.clip(np.floor(shares), 1, np.maximum(counts - 1, 1)).astype(np.int64) * present
+    while (missing := amount - int(quotas.sum())) != 0:
+        step = 1 if missing > 0 else -1
+        possible = present & ((quotas < counts - 1) if step > 0 else (quotas > 1))
+        gains = np.where(possible, step * (shares - quotas), -np.inf)
+        quotas[int(gains.argmax())] += step
+    return quotas
+
+
+def _hold_out_groups(
+    labels: np.ndarray, positions: np.ndarray, fraction: float, option: str, class_names: Sequence[str]
+) -> np.ndarray:
+    """Choose groups of images with the lowest positions; see `hold_out`."""
+    chosen = positions < int(fraction * TOP)
+    present = np.bincount(labels, minlength=len(class_names)) > 0
+
+    def list_missing(mask: np.ndarray) -> set[tuple[bool, int]]:
+        """Return the sides (True for the chosen images) and the classes that have no image there."""
+        sides = ((side, np.bincount(labels[mask == side], minlength=len(class_names)) == 0) for side in (True, False))
+        return {(side, int(label)) for side, empty in sides for label in np.flatnonzero(empty & present)}
+
+    missing = list_missing(chosen)
+    while missing:
+        side, label = min(missing)
+        groups = np.unique(positions[(labels == label) & (chosen != side)])
+        for position in groups if side else groups[::-1]:
+            moved = np.where(positions == position, side, chosen)
+            if (now := list_missing(moved)) < missing:
+                chosen, missing = moved, now
+                break
+        else:
+            raise SettingError(
+                f"{option} {fraction:.4g} is not possible: the images of the class {class_names[label]!r} are in too "
+                "few groups to have some on both sides"
+            )
+    return chosen
