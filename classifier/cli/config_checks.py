@@ -8,6 +8,7 @@ from jsonargparse import Namespace
 
 from classifier.cli.resolve import ResolvedArgv, read_default_recipe
 from classifier.cli.trainer_options import check_trainer_options, get_seconds
+from classifier.data.file_base import FileDataModule
 from classifier.errors import SettingError, require
 from classifier.hparams import check_limit, within
 from classifier.models.checks import ARGS_FROM_DATA
@@ -108,3 +109,14 @@ def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
         config.seeds == 1 or not once,
         "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
     )
+
+
+def set_classes(data: Namespace, class_names: tuple[str, ...] | None) -> None:
+    """Set the classes of the user's own images to those of a checkpoint, unless they are set, to evaluate some of them.
+
+    Args:
+        data: The parsed `class_path` and `init_args` of the dataset; it is changed in place.
+        class_names: Class names in the checkpoint, or None.
+    """
+    if issubclass(cast(type, pydoc.locate(data.class_path)), FileDataModule) and data.init_args.classes is None:
+        data.init_args.classes = class_names

@@ -15,7 +15,7 @@ import classifier
 from classifier.callbacks.console import ConsoleReporter
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.config_checks import check_config, check_seed, check_seeds
+from classifier.cli.config_checks import check_config, check_seed, check_seeds, set_classes
 from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
@@ -143,6 +143,8 @@ class ClassifierCLI(LightningCLI):
             first_seed = int(self.config.seed_everything)
             self.seeds = range(first_seed, first_seed + self.config.seeds)
             self.config.seeds = 1  # config.yaml, in which this is saved, describes one of the runs
+        else:
+            set_classes(self.config.data, self.resolved.class_names)
         self.packages = list_packages(self.config)
         # It also starts that run from the beginning, and allows no imports.
         self.config.ckpt_path, self.config.allow_import = None, []

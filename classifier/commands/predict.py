@@ -81,8 +81,10 @@ def predict(
         for batch, indices, problems, inverted in images.make_loader(batch_size):
             probabilities = model.predict_step(batch.to(model.device), 0).cpu()
             table.add(probabilities, indices, problems, inverted)
-    if table.num_skipped:
-        raise UserError(f"{table.num_skipped:,} of {len(images):,} files could not be read as images, and were skipped")
+    num_undecodable = unused.count_undecodable()
+    if num_skipped := table.num_skipped + num_undecodable:
+        num_images = len(images) + num_undecodable
+        raise UserError(f"{num_skipped:,} of {num_images:,} files could not be read as images, and were skipped")
 
 
 def is_dark_on_light(images: Tensor) -> Tensor:

@@ -111,7 +111,9 @@ class FileDataModule(ImageDataModule):
         names, self.given_splits = self.find_classes(min_classes=2 if classes is None else 1)
         self.class_names = names if classes is None else tuple(map(normalise, classes))
         if unknown := sorted(set(names) - set(self.class_names)):
-            raise UserError(f"{self.describe()} has classes that are not among those given: {', '.join(unknown[:10])}")
+            raise UserError(
+                f"{self.describe()} has classes that are not in the list of classes: {', '.join(unknown[:10])}"
+            )
         require(
             not (self.hparams.val_split and "val" in self.given_splits),
             f"{self.describe()} has its own validation images: leave out val_split",

@@ -70,13 +70,13 @@ def describe_missing_decoder(path: str | os.PathLike[str]) -> str | None:
         path: The file, which need not exist.
 
     Returns:
-        A short reason that says what to do, such as 'HEIC files need: pip install "classifier[heif]"'. None for the
+        A short reason that says what to do, such as 'HEIC files need pip install "classifier[heif]"'. None for the
         extensions of readable formats, and for those that no format of images has.
     """
     extension = os.path.splitext(make_printable(path))[1].lower()  # noqa: PTH122 a Path costs 5 times the time
     if extension in get_extensions():
         return None
     if extension in HEIF_EXTENSIONS:
-        return 'HEIC files need: pip install "classifier[heif]"'
+        return 'HEIC files need pip install "classifier[heif]"'
     name = UNREADABLE.get(extension) or Image.EXTENSION.get(extension)
     return f"{name} files are not read; convert them to PNG" if name else None

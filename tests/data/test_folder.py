@@ -105,6 +105,20 @@ def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
     assert (status, "ImageFolder has no training images" in line) == (2, True), line
 
 
+def test_folder_with_some_of_the_classes_can_be_evaluated_with_the_labels_of_the_checkpoint(plain_root, run, fail):
+    options = ("--data.image_size", "8", "--trainer.max_epochs", "1", "--data.test_split", "8")
+    run("fit", "--data", "ImageFolder", "--data.root", plain_root, *options)
+    shutil.copytree(plain_root / "cat", "new/cat")
+    everything = run("test", "--ckpt_path", "last", "--data.test_split", "all")
+    some = run("test", "--ckpt_path", "last", "--data.root", "new", "--data.test_split", "all")
+    line = next(line for line in everything.splitlines() if line.split()[0:1] == ["cat"])
+    assert line in some.splitlines()
+    assert "(4 images)" in some
+    shutil.copytree(plain_root / "cat", "new/dog")
+    status, error = fail("test", "--ckpt_path", "last", "--data.root", "new", "--data.test_split", "all")
+    assert (status, "new has classes that are not in the list of classes: dog" in error) == (1, True), error
+
+
 def test_files_that_are_not_used_are_counted_by_reason(split_root, capsys):
     (split_root / "old/ant").mkdir(parents=True)
     (split_root / "labels.csv").touch()

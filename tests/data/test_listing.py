@@ -15,7 +15,8 @@ def test_image_files_of_a_folder_are_sorted_and_exclude_hidden_and_other_files(t
     found = [os.path.relpath(path, tmp_path) for path in files]
     assert found == ["notes.txt", "a.gif", "b/10.JPG", "b/2.png", "b/a/3.webp"]
     assert unused.describe(str(tmp_path)) == (
-        "not used: 2 (hidden: .hidden.png, b/.thumbs), 2 (no image format: notes.txt, x.pdf)"
+        "not used: 2 (hidden: .hidden.png, b/.thumbs), 1 (no image format: notes.txt), "
+        "1 (PDF files are not read; convert them to PNG: x.pdf)"
     )
 
 
@@ -71,6 +72,18 @@ def test_every_dangling_link_is_listed_or_named(tmp_path):
     files, unused = list_image_files([tmp_path])
     assert files == [str(tmp_path / "a.png")]  # decoding reports it
     assert unused.names == {"dangling link": [str(tmp_path / "b"), str(tmp_path / "c")]}
+
+
+def test_image_files_without_a_decoder_are_counted_and_named(tmp_path):
+    for name in ("a.jpg", "b.cr2", "c.svg", "d.svg", "e", "f.txt"):
+        (tmp_path / name).touch()
+    files, unused = list_image_files([tmp_path])
+    assert files == [str(tmp_path / "a.jpg")]
+    assert unused.count_undecodable() == 3
+    assert unused.describe(str(tmp_path)) == (
+        "not used: 1 (raw camera files are not read; convert them to PNG: b.cr2), "
+        "2 (SVG files are not read; convert them to PNG: c.svg, d.svg), 2 (no image format: e, f.txt)"
+    )
 
 
 def test_unused_files_are_counted_by_reason_with_the_first_names():
