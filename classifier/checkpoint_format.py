@@ -85,6 +85,15 @@ PAIR: Check = (
     "a pair of tensors",
     lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_weight, value)),
 )
+HASHES: Check = (
+    "a list of hashes in increasing order",
+    lambda value: (
+        is_stored_tensor(value)
+        and value.dtype == torch.int64
+        and value.ndim == 1
+        and bool((value[1:] >= value[:-1]).all())
+    ),
+)
 VERSION_PATTERN = re.compile(r"[2-9](\.\d{1,9}){1,3}((a|b|rc|\.dev|\.post)\d{1,9})*")
 VERSION: Check = (
     "a version of Lightning from 2.0 on",
@@ -125,6 +134,8 @@ DESCRIPTION: dict[str, Any] = {
     "format_version": COUNT,
     "dark_background": FLAG,
     "decoding": {"resize!": RESIZE, "max_value!": MAX_VALUE, "max_pixels!": COUNT},  # of datasets of image files
+    "training_images": HASHES,
+    "training_order": TEXT,
     "pytorch-lightning_version!": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [TABLE],

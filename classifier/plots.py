@@ -11,11 +11,12 @@ from matplotlib.figure import Figure  # without pyplot, which would keep every f
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from classifier.errors import UserError
+from classifier.errors import UserError, make_printable
 
 TILE = 112  # pixels per image: four fit side by side, with legible captions, in the width that TensorBoard shows first
 FRAME = 5  # pixels
 LINE = 20  # pixels from one line of a caption to the next
+CAPTION = 12  # characters in a line of a caption
 COLORS = {"train": "C0", "val": "C2", "test": "C1"}  # of matplotlib's default cycle
 DARK, GREY, RED = "0.1", 0.85, (0.84, 0.1, 0.1)
 
@@ -28,6 +29,12 @@ def make_figure(width: float, height: float) -> Figure:
 def truncate(name: str, length: int) -> str:
     """Shorten a name to at most `length` characters, the last of which is then an ellipsis."""
     return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def caption_file(path: str) -> str:
+    """Return the name of a file for a caption: its end, because the beginnings of names are often the same."""
+    name = make_printable(Path(path).name)
+    return name if len(name) <= CAPTION else "…" + name[1 - CAPTION :]
 
 
 def make_tiles(images: Tensor) -> Tensor:
@@ -64,7 +71,7 @@ def plot_images(
         labels: Indices of the true classes, an int64 tensor (N,).
         class_names: Names of the classes in the order of their labels.
         predictions: Indices of the predicted classes, an int64 tensor (N,), or None.
-        notes: N additional lines for the captions, or None.
+        notes: N texts of one or more additional lines for the captions, or None.
         title: Title of the figure.
         columns: Number of images per row, above 0.
     """
@@ -73,7 +80,8 @@ def plot_images(
     classes = [column.cpu() for column in (predictions, labels) if column is not None]
     wrong = classes[0] != classes[-1]
     # The frames are pixels, because matplotlib draws one picture faster than many rectangles or axes.
-    cells = torch.ones(count, 3, height + 2 * FRAME + (len(classes) + bool(notes)) * LINE + LINE // 2, TILE + 4 * FRAME)
+    num_lines = len(classes) + (1 + max(note.count("\n") for note in notes) if notes else 0)
+    cells = torch.ones(count, 3, height + 2 * FRAME + num_lines * LINE + LINE // 2, TILE + 4 * FRAME)
     left = (cells.shape[3] - width) // 2
     framed = cells[:, :, : height + 2 * FRAME, left - FRAME : left + width + FRAME]
     framed[:] = GREY
@@ -89,7 +97,7 @@ def plot_images(
     style: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
     axes.text(grid.shape[2] / 2, LINE // 4, title, color=DARK, fontsize=11, **style)
     for i in range(count):
-        caption = [truncate(class_names[int(column[i])], 12) for column in classes] + ([notes[i]] if notes else [])
+        caption = [truncate(class_names[int(column[i])], CAPTION) for column in classes] + ([notes[i]] if notes else [])
         x, y = (i % columns + 0.5) * cells.shape[3], head + i // columns * cells.shape[2] + framed.shape[2] + 2
         axes.text(x, y, "\n".join(caption), color=RED if wrong[i] else DARK, fontsize=12, **style)
     return figure

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
-from classifier.callbacks.reporting import count_parameters, get_class_accuracies
+from classifier.callbacks.reporting import count_parameters, get_class_accuracies, get_reported_split
 
 
 class ResultPrinter(Callback):
@@ -28,6 +28,8 @@ class ResultPrinter(Callback):
             counts = ", ".join(f"{len(datasets[split]):,} {split}" for split in SPLITS if split in datasets)
             line += f" on {type(trainer.datamodule).__name__} ({counts} images)"
         self.write(f"{line}, {trainer.world_size} x {trainer.strategy.root_device.type}")
+        if datasets and datasets.keys() == {"train"}:
+            self.write("the network is not evaluated: there are neither validation nor test images")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics and the duration of the epoch in one line."""
@@ -46,10 +48,11 @@ class ResultPrinter(Callback):
         self.write("  ".join([*parts, f"{metrics.seconds:.1f} s"]))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the test accuracy of every class, and the folder of the run."""
+        """Print the accuracy of every class, and the folder of the run."""
         super().on_train_end(trainer, pl_module)
-        if "loss/test" in get_epoch_metrics(trainer).values:
-            self._write_classes(trainer, "test")
+        split = get_reported_split(trainer)
+        if f"loss/{split}" in get_epoch_metrics(trainer).values:
+            self._write_classes(trainer, split)
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
             self.write(f"\nrun: {os.path.relpath(folder)}")
             self.write(

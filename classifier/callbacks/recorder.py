@@ -13,7 +13,14 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
-from classifier.callbacks.reporting import count_parameters, get_class_accuracies, get_class_labels
+from classifier.callbacks.reporting import (
+    count_parameters,
+    get_class_accuracies,
+    get_class_labels,
+    get_evaluated_dataset,
+    get_file_name,
+    get_reported_split,
+)
 from classifier.errors import UserError
 from classifier.files import atomic_write
 from classifier.seeding import get_seed
@@ -63,9 +70,10 @@ class ResultsRecorder(Callback):
             self.write(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the test images with the highest loss."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and "test" in pl_module.evaluated_splits:
-            self.top_losses = describe_top_losses(pl_module)
+        """Keep the test images, or validation images if there are no others, with the highest loss."""
+        split = get_reported_split(trainer)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and split in pl_module.evaluated_splits:
+            self.top_losses = describe_top_losses(trainer, split)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch to `results.json`. Checkpoints are written afterwards, so they contain it."""
@@ -75,8 +83,9 @@ class ResultsRecorder(Callback):
         record["images_scored"] = {
             split: metrics.images_scored[split] for split in SPLITS if split in metrics.images_scored
         }
-        if accuracies := get_class_accuracies(trainer, "test"):
-            record["accuracy_by_class/test"] = accuracies
+        split = get_reported_split(trainer)
+        if accuracies := get_class_accuracies(trainer, split):
+            record[f"accuracy_by_class/{split}"] = accuracies
         if not trainer.is_last_batch:  # the run stops within the epoch
             record |= {"batches": trainer.fit_loop.batch_idx + 1, "batches_per_epoch": trainer.num_training_batches}
         if len(metrics.evaluations) > 1:
@@ -101,7 +110,7 @@ class ResultsRecorder(Callback):
         """Write `results.json`. A failure must not keep the checkpoint, which has the same epochs, from being saved."""
         if self.folder is None or not trainer.is_global_zero:
             return
-        top_losses = {"top_losses/test": self.top_losses} if self.top_losses else {}
+        top_losses = {f"top_losses/{get_reported_split(trainer)}": self.top_losses} if self.top_losses else {}
         results = {**self.results, **top_losses, "epochs": to_json(self.epochs, digits=7)}
         try:
             with atomic_write(self.folder / "results.json") as unfinished:
@@ -126,14 +135,20 @@ def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any
     }
 
 
-def describe_top_losses(module: L.LightningModule) -> list[dict[str, Any]]:
-    """Return the misclassified test images with the highest loss: index, true class, predicted class and loss."""
-    labels, errors = get_class_labels(module), module.get_metrics("test").top_losses(NUM_TOP_LOSSES)
+def describe_top_losses(trainer: L.Trainer, split: str) -> list[dict[str, Any]]:
+    """Return the misclassified images of a split with the highest loss.
+
+    Each has its index in the dataset, its true and predicted class, its loss and, for an image file, its path.
+    """
+    module, dataset = trainer.lightning_module, get_evaluated_dataset(trainer, split)
+    labels, errors = get_class_labels(module), module.get_metrics(split).top_losses(NUM_TOP_LOSSES)
     columns = (errors[name].tolist() for name in ("index", "label", "prediction", "loss"))
-    return [
-        {"index": index, "true": labels[label], "predicted": labels[prediction], "loss": to_json(loss, digits=7)}
-        for index, label, prediction, loss in zip(*columns, strict=True)
-    ]
+    described = []
+    for index, label, prediction, loss in zip(*columns, strict=True):
+        file = get_file_name(trainer, dataset, index)
+        classes = {"true": labels[label], "predicted": labels[prediction]}
+        described.append({"index": index} | ({"file": file} if file else {}) | classes | {"loss": to_json(loss, 7)})
+    return described
 
 
 def to_json(value: Any, digits: int) -> Any:

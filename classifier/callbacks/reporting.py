@@ -1,16 +1,43 @@
 """Properties of a network and its metrics for the console, `results.json` and TensorBoard."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from classifier.callbacks.epoch_metrics import get_epoch_metrics
+from classifier.data.dataset import ImageDataset
 
 
 def get_class_labels(module: L.LightningModule) -> list[str]:
     """Return the class names, or the class indices as strings if the network has no class names."""
     return [str(name) for name in module.hparams.class_names or range(module.hparams.num_classes)]
+
+
+def get_reported_split(trainer: L.Trainer) -> str:
+    """Return the split whose results are shown after training: "test", or "val" if there are no test images."""
+    evaluated = getattr(trainer.lightning_module, "evaluated_splits", ())
+    return "test" if "test" in (getattr(trainer.datamodule, "datasets", None) or evaluated) else "val"
+
+
+def get_evaluated_dataset(trainer: L.Trainer, split: str) -> ImageDataset | None:
+    """Return the dataset of a split that is being evaluated, or None if a loader of the user's own provides it."""
+    loaders = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
+    datasets = [getattr(loader, "dataset", None) for loader in (loaders if isinstance(loaders, list) else [loaders])]
+    return next((data for data in datasets if isinstance(data, ImageDataset) and data.split == split), None)
+
+
+def get_file_name(trainer: L.Trainer, dataset: ImageDataset | None, index: int) -> str | None:
+    """Return the file of an image, or None if the image is not from a file.
+
+    The path is relative to the folder of the data, if it is in it.
+    """
+    name = dataset.name(index) if dataset is not None else f"#{index}"
+    if name == f"#{index}":
+        return None
+    root = getattr(trainer.datamodule, "hparams", {}).get("root")
+    return str(Path(name).relative_to(root)) if root and Path(name).is_relative_to(root) else name
 
 
 def get_class_accuracies(trainer: L.Trainer, split: str) -> dict[str, float]:

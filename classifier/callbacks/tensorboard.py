@@ -15,10 +15,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from classifier.callbacks.epoch_metrics import SPLITS
-from classifier.callbacks.reporting import get_class_labels, get_tensorboard_writers
+from classifier.callbacks.reporting import (
+    get_class_labels,
+    get_file_name,
+    get_reported_split,
+    get_tensorboard_writers,
+)
 from classifier.data.dataset import Batch
 from classifier.errors import one_line, require
-from classifier.plots import plot_confusion_matrix, plot_images
+from classifier.plots import caption_file, plot_confusion_matrix, plot_images
 
 
 class TensorBoardReporter(Callback):
@@ -48,11 +53,12 @@ class TensorBoardReporter(Callback):
         for writer in self.writers:
             write_layout(writer, trainer, pl_module)
         draws = self.pictures and bool(self.writers)
-        self.test_images = getattr(trainer.datamodule, "datasets", {}).get("test") if draws else None
+        self.split = get_reported_split(trainer)
+        self.images = getattr(trainer.datamodule, "datasets", {}).get(self.split) if draws else None
         self.train_batches: list[Batch] = []
         self.num_missing = self.num_images if draws and trainer.current_epoch == 0 else 0
-        self.predicted: tuple[Tensor, Tensor, Tensor] | None = None
-        self.epochs_done = 0  # when the test images were last scored
+        self.predicted: tuple[list[int], Tensor, Tensor, Tensor] | None = None
+        self.epochs_done = 0  # when the images of the split were last scored
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, _: int) -> None:
         """Store the first training images, after augmentation."""
@@ -62,7 +68,7 @@ class TensorBoardReporter(Callback):
             self.num_missing -= len(labels)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Predict the same test images after every epoch, and draw the predictions every `every` epochs.
+        """Predict the same images after every epoch, and draw the predictions every `every` epochs.
 
         During this hook, the training clock is stopped, and the network has the averaged weights.
         """
@@ -79,10 +85,10 @@ class TensorBoardReporter(Callback):
         with self._report_failures():
             self._draw_training_images(pl_module, trainer.current_epoch)
             self._draw_predictions(pl_module)
-            if self.epochs_done and "test" in pl_module.evaluated_splits:
-                counts = pl_module.get_metrics("test").compute()["confusion_matrix"]
+            if self.epochs_done and self.split in pl_module.evaluated_splits:
+                counts = pl_module.get_metrics(self.split).compute()["confusion_matrix"]
                 figure = plot_confusion_matrix(counts, get_class_labels(pl_module))
-                self.write("confusion_matrix/test", figure, self.epochs_done)
+                self.write(f"confusion_matrix/{self.split}", figure, self.epochs_done)
                 self._draw_top_losses(pl_module)
 
     @contextlib.contextmanager
@@ -95,13 +101,13 @@ class TensorBoardReporter(Callback):
             rank_zero_warn(f"no more images are written to TensorBoard: {type(error).__name__}: {one_line(error)}")
 
     def _draw_epoch(self, module: L.LightningModule) -> None:
-        """Draw the training images after the first epoch, and predict the same test images after every epoch."""
+        """Draw the training images after the first epoch, and predict the same images after every epoch."""
         self._draw_training_images(module, self.epochs_done)
-        if self.test_images:
+        if self.images:
             # Spread evenly, because the images of a folder are sorted by class.
-            indices = torch.linspace(0, len(self.test_images) - 1, self.num_images).long().unique()
-            images, labels = self.test_images.__getitems__(indices.tolist())
-            self.predicted = images, labels, module.infer(images.to(module.device)).argmax(dim=1)
+            indices = torch.linspace(0, len(self.images) - 1, self.num_images).long().unique().tolist()
+            images, labels = self.images.__getitems__(indices)
+            self.predicted = indices, images, labels, module.infer(images.to(module.device)).argmax(dim=1)
             if self.epochs_done % self.every == 0:
                 self._draw_predictions(module)
 
@@ -130,24 +136,34 @@ class TensorBoardReporter(Callback):
         """Write the latest predictions, if they are not written yet."""
         if self.predicted is None:
             return
-        images, labels, predictions = (part.cpu() for part in self.predicted)
-        self.predicted, wrong = None, int((predictions != labels).sum())
-        title = f"epoch {self.epochs_done}: predicted above true class, {wrong} of {len(labels)} wrong"
-        figure = plot_images(images, labels, get_class_labels(module), predictions, title=title)
-        self.write("predictions/test", figure, self.epochs_done)
+        (indices, *parts), self.predicted = self.predicted, None
+        images, labels, predictions = (part.cpu() for part in parts)
+        wrong, files = int((predictions != labels).sum()), self._caption_files(module, indices)
+        lines = "predicted class, true class, file;" if files else "predicted above true class,"
+        title = f"epoch {self.epochs_done}: {lines} {wrong} of {len(labels)} wrong"
+        figure = plot_images(images, labels, get_class_labels(module), predictions, files, title)
+        self.write(f"predictions/{self.split}", figure, self.epochs_done)
+
+    def _caption_files(self, module: L.LightningModule, indices: list[int]) -> list[str] | None:
+        """Return the captions with the files of images, or None if the images are not from files."""
+        names = [get_file_name(module.trainer, self.images, index) for index in indices]
+        return [caption_file(name or "") for name in names] if any(names) else None
 
     def _draw_top_losses(self, module: L.LightningModule) -> None:
-        """Write the misclassified test images with the highest loss."""
-        errors = {name: values.cpu() for name, values in module.get_metrics("test").top_losses(self.num_images).items()}
-        indices = errors["index"].tolist()
-        if not indices or not self.test_images:
+        """Write the misclassified images with the highest loss."""
+        top_losses = module.get_metrics(self.split).top_losses(self.num_images)
+        errors = {name: values.cpu() for name, values in top_losses.items()}
+        indices, losses = errors["index"].tolist(), errors["loss"].tolist()
+        if not indices or not self.images:
             return
-        images, _ = self.test_images.__getitems__(indices)
-        notes = [f"#{index}  {loss:.1f}" for index, loss in zip(indices, errors["loss"].tolist(), strict=True)]
-        title = "highest-loss errors: predicted, true class, index, loss"
+        images, _ = self.images.__getitems__(indices)
+        files = self._caption_files(module, indices)
+        names = [f"{file}\n" for file in files] if files else [f"#{index}  " for index in indices]
+        notes = [f"{name}{loss:.1f}" for name, loss in zip(names, losses, strict=True)]
+        title = f"highest-loss errors: predicted, true class, {'file' if files else 'index'}, loss"
         labels, predictions = errors["label"], errors["prediction"]
         figure = plot_images(images, labels, get_class_labels(module), predictions, notes, title)
-        self.write("top_losses/test", figure, self.epochs_done)
+        self.write(f"top_losses/{self.split}", figure, self.epochs_done)
 
     def write(self, tag: str, figure: Figure, epochs_done: int) -> None:
         """Write a Matplotlib figure to TensorBoard under `tag`, at `epochs_done` on the x axis."""
@@ -160,7 +176,7 @@ class TensorBoardReporter(Callback):
 
 
 def write_layout(writer: Any, trainer: L.Trainer, module: L.LightningModule) -> None:
-    """Write a chart that overlays the splits, and the HPARAMS tab with the final test accuracy as its metric."""
+    """Write a chart that overlays the splits, and the HPARAMS tab with the final accuracy as its metric."""
     from torch.utils.tensorboard.summary import hparams
 
     charts = {name: ["Multiline", [f"{name}/{split}" for split in SPLITS]] for name in ("loss", "accuracy")}
@@ -173,5 +189,5 @@ def write_layout(writer: Any, trainer: L.Trainer, module: L.LightningModule) -> 
     settings["model"] = type(module).__name__
     settings["data"] = type(trainer.datamodule).__name__
     # add_hparams and log_hyperparams would also write a wrong point of the metric.
-    for summary in hparams(settings, {"accuracy/test": 0}):
+    for summary in hparams(settings, {f"accuracy/{get_reported_split(trainer)}": 0}):
         writer.file_writer.add_summary(summary)

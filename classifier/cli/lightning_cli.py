@@ -37,6 +37,7 @@ from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import load_checkpoint
 from classifier.runs.events import restore_points
 from classifier.runs.folders import lock_run_dir
+from classifier.tables import check_output
 
 
 def fit(argv: list[str]) -> None:
@@ -138,6 +139,8 @@ class ClassifierCLI(LightningCLI):
         """Check the configuration, and set the number of threads."""
         check_types(self.config)
         check_config(self.config, self.resolved, self.command)
+        if self.config.get("output") is not None:
+            check_output(self.config.output)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)
             first_seed = int(self.config.seed_everything)
@@ -159,7 +162,7 @@ class ClassifierCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
         settings = self.config_init.trainer
-        callbacks = trainer_setup.make_evaluation_callbacks(settings)
+        callbacks = trainer_setup.make_evaluation_callbacks(settings, self.config.get("output"))
         if any(isinstance(callback, ConsoleReporter) for callback in callbacks):
             kwargs["enable_progress_bar"] = True  # it is the bar
         kwargs["profiler"] = settings.profiler or NoProfiler()
@@ -209,6 +212,8 @@ class ClassifierCLI(LightningCLI):
             if checkpoint:
                 # A checkpoint that does not fit is refused before the run that it belongs to is written to.
                 self.model.on_load_checkpoint(checkpoint)
+                if trainer.local_rank == 0:
+                    trainer_setup.check_resumed_data(self.model, self.datamodule, self.resolved)
             logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
             trainer.logger = logger
             if trainer_setup.is_first_process():

@@ -21,6 +21,13 @@ def add_options(parser: ArgumentParser, command: str) -> None:
         metavar="PACKAGE",
         help=ALLOW_IMPORT_HELP,
     )
+    if command != "fit":
+        parser.add_argument(
+            "--output",
+            type=str | None,
+            help="CSV file to write, with one row per image: file or index, true and predicted class, and the "
+            "probability (0 to 1) of every class.",
+        )
     if command == "fit":
         parser.add_argument(
             "--pictures",

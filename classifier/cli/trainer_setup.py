@@ -1,5 +1,6 @@
 """Callbacks, plugins and loggers that the command line adds to a Trainer."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,28 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.checkpointing import AtomicCheckpointIO, EpochCheckpoint
 from classifier.callbacks.completeness import CompletenessCheck
+from classifier.callbacks.image_scores import ImageScores
 from classifier.callbacks.recorder import ResultsRecorder
 from classifier.callbacks.sigterm import KeepSigtermHandler
 from classifier.callbacks.tensorboard import TensorBoardReporter
+from classifier.cli import PROG
 from classifier.cli.resolve import ResolvedArgv
 from classifier.cli.trainer_parts import list_parts, make_printers
+from classifier.data.base import ImageDataModule
+from classifier.data.training_record import check_training_set
+from classifier.models.base import ImageClassifier
 from classifier.runs.folders import LOGS, create_run_dir
 from classifier.runs.logger import RunLogger
 
 
-def make_evaluation_callbacks(settings: Any) -> list[Callback]:
-    """Return the callbacks that every command uses; `settings` are those of the Trainer."""
-    return [KeepSigtermHandler(), CompletenessCheck(), *make_printers(settings)]
+def make_evaluation_callbacks(settings: Any, output: str | None = None) -> list[Callback]:
+    """Return the callbacks that every command uses.
+
+    Args:
+        settings: Settings of the Trainer.
+        output: CSV file that `test` and `validate` write, or None.
+    """
+    return [KeepSigtermHandler(), CompletenessCheck(), *make_printers(settings), ImageScores(output)]
 
 
 def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: bool) -> list[Callback]:
@@ -63,6 +74,18 @@ def make_logger(root: str, resolved: ResolvedArgv) -> RunLogger:
         folder = Path(root)
         version = create_run_dir(folder / LOGS) if is_first_process() else None
     return RunLogger(folder, LOGS, version, default_hp_metric=False)
+
+
+def check_resumed_data(model: ImageClassifier, data: ImageDataModule, resolved: ResolvedArgv) -> None:
+    """Check that the training set is that of the checkpoint that the network has loaded.
+
+    Raises:
+        UserError: The training set differs. The message has the command that starts a new run.
+    """
+    if model.training_record is not None:
+        data.setup("fit")
+        config = ["--config", f"{resolved.resumed_run}/config.yaml"] if resolved.resumed_run else []
+        check_training_set(model.training_record, data, f"{PROG} {shlex.join(['fit', *config])}")
 
 
 def is_first_process() -> bool:

@@ -2,10 +2,9 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, Literal, TextIO
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -18,11 +17,11 @@ from classifier.callbacks.reporting import get_class_labels
 from classifier.data.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
-from classifier.files import atomic_write
 from classifier.hparams import check_limit, within
 from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
+from classifier.tables import check_output, format_row, open_output
 
 Invert = Literal["auto", "yes", "no"]
 
@@ -58,6 +57,8 @@ def predict(
     """
     require(bool(paths), "give at least one image file or folder")
     check_limit("batch_size", batch_size, within(1, 10**7))
+    if output is not None:
+        check_output(output)
     path = find_checkpoint(ckpt_path)
     print(f"checkpoint: {path}", flush=True)
     checkpoint = load_checkpoint(path)
@@ -155,9 +156,9 @@ class PredictionTable:
         self.num_predicted = self.num_inverted = self.num_skipped = 0
         self.stack = ExitStack()
         self.writer = None
-        if output:
-            self.writer = csv.writer(self.stack.enter_context(open_output(Path(output))))
-            self.writer.writerow(["file", "class", *class_names])
+        if output is not None:
+            self.writer = csv.writer(self.stack.enter_context(open_output(output)))
+            self.writer.writerow(format_row(["file", "class", *class_names]))
         path_width, name_width = max(map(len, paths)), max(11, *map(len, class_names))
         self.line = f"{{:<{path_width}}}  {{:<{name_width}}}  {{:>11}}  {{:<{name_width}}}  {{:>11}}"
 
@@ -187,7 +188,7 @@ class PredictionTable:
             line = self.line.format(path, first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
             tqdm.write(line + "  inverted" * was_inverted)
             if self.writer:
-                self.writer.writerow([self.paths[index], first, *(f"{value:.7g}" for value in row)])
+                self.writer.writerow(format_row([self.paths[index], first, *row]))
         for problem in problems:
             tqdm.write(f"skipped: {problem}", file=sys.stderr)
         sys.stdout.flush()  # without delay also in a pipe or a file
@@ -204,24 +205,3 @@ class PredictionTable:
                 line += f", {self.num_inverted:,} of them inverted: --invert no leaves images unchanged"
             tqdm.write(line)
         self.stack.__exit__(error_type, *error)
-
-
-@contextmanager
-def open_output(path: Path) -> Iterator[TextIO]:
-    """Yield a CSV file that is written atomically, unless it is a device such as /dev/stdout.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
-    is_device = path.exists() and not path.is_file()
-    destination = nullcontext(path) if is_device else atomic_write(path)
-    try:
-        with (
-            destination as unfinished,
-            unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            yield file
-    except BrokenPipeError:  # the reader of standard output has exited
-        raise
-    except OSError as error:
-        raise UserError(f"--output {path} cannot be written: {error.strerror}") from error

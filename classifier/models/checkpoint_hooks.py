@@ -8,11 +8,19 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 
 from classifier.callbacks.loop_state import find_position
 from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
 from classifier.class_paths import PACKAGE, get_class_path
 from classifier.data.decoding import STORED_SETTINGS, Decoding
+from classifier.data.training_record import (
+    TrainingRecord,
+    check_training_set,
+    describe_older_split,
+    load_record,
+    make_record,
+)
 from classifier.files import read_zip
 from classifier.hparams import CheckedHyperparameters, to_builtin_types
 from classifier.models.checks import check_stored_network, check_weights
@@ -32,6 +40,7 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
     """
 
     unfinished_epoch: list[dict[str, Any]] | None = None  # state of the current epoch in every process
+    training_record: TrainingRecord | None = None  # the images that the weights were trained on, if known
 
     @property
     def hparams_initial(self) -> dict[str, Any]:  # type: ignore[override]
@@ -64,7 +73,7 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         return super().load_from_checkpoint(read_zip(content), map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add import paths, the format version, the data's `dark_background`, and how it decodes image files."""
+        """Add import paths, the format version, and what is known of the data: its decoding and its training images."""
         data = getattr(self.trainer, "datamodule", None)
         parts = {"model": self} if data is None else {"model": self, "data": data}
         checkpoint["classes"] = {key: get_class_path(type(part)) for key, part in parts.items()}
@@ -72,6 +81,8 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         checkpoint["dark_background"] = getattr(data, "dark_background", False)
         if isinstance(decoding := getattr(data, "decoding", None), Decoding):  # the shape is the network's
             checkpoint["decoding"] = {name: to_builtin_types(getattr(decoding, name)) for name in STORED_SETTINGS}
+        if self.training_record is not None:
+            self.training_record.save(checkpoint)
         if "optimizer_states" in checkpoint and find_position(checkpoint).batches:
             checkpoint["unfinished_epoch"] = self.unfinished_epoch or collect_state(self)
 
@@ -89,7 +100,8 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         Hyperparameters in its optimizer state are replaced by the current ones.
 
         Raises:
-            UserError: Its weights, or the state of the optimizer or of the Trainer, do not fit this network.
+            UserError: Its weights, or the state of the optimizer or of the Trainer, do not fit this network, or
+                training is resumed with another training set.
         """
         for key in ("state_dict", "current_model_state"):
             if key in checkpoint:
@@ -100,12 +112,24 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
             check_optimizer_states(checkpoint, {name: self.hparams[name] for name in SGD_ARGS}, param_groups)
             check_scheduler_states(checkpoint, self.hparams.lr_schedule != "constant" or self.hparams.lr_warmup > 0)
             override_optimizer_state(checkpoint, self.hparams, param_groups)
+        self.training_record = load_record(checkpoint)
         with contextlib.suppress(RuntimeError):  # of Lightning, if the network is not used by a Trainer
             check_trainer_state(checkpoint, self.trainer)
+            self._check_data(checkpoint)
+
+    def _check_data(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a resumed run has the training set of its checkpoint, and report a split that has changed."""
+        data = getattr(self.trainer, "datamodule", None)
+        if self.trainer.state.fn == "fit":
+            check_training_set(self.training_record, data, "leave out ckpt_path")
+        if warning := describe_older_split(checkpoint, data):
+            rank_zero_warn(warning)
 
     def on_train_epoch_start(self) -> None:
-        """Seed PyTorch for the epoch, so that a resumed run draws the same numbers as an uninterrupted one."""
+        """Seed PyTorch, so that a resumed run draws the same numbers, and keep a record of the training images."""
         torch.manual_seed(get_epoch_seed(self.current_epoch, self.global_rank, self.trainer.world_size))
+        if self.current_epoch == 0 or self.training_record is None:  # not those of a checkpoint that is continued
+            self.training_record = make_record(getattr(self.trainer, "datamodule", None))
         states, self.unfinished_epoch = self.unfinished_epoch, None
         if states:
             restore_state(self, states)

@@ -11,23 +11,32 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class ScoredImages(Metric):
-    """A table with one row per evaluated image: index, label and prediction (int64), and loss (float32)."""
+    """A table with one row per evaluated image: index, label and prediction (int64), and loss (float32).
+
+    After `keep_probabilities`, it also has the column `probability`, float32 (N, C).
+    """
 
     full_state_update = False
-    columns = ("index", "label", "prediction", "loss")
+    columns: tuple[str, ...] = ("index", "label", "prediction", "loss")
 
     def __init__(self) -> None:
         super().__init__()
         for column in self.columns:
             self.add_state(column, default=[], dist_reduce_fx="cat")
 
+    def keep_probabilities(self) -> None:
+        """Add the column `probability`; the table must be empty."""
+        if "probability" not in self.columns:
+            self.columns = (*self.columns, "probability")
+            self.add_state("probability", default=[], dist_reduce_fx="cat")
+
     def update(self, **columns: Tensor) -> None:
-        """Append N rows; each keyword argument is a column, a tensor (N,)."""
+        """Append N rows; each keyword argument is a column, a tensor (N,) or (N, C)."""
         for column in self.columns:
             getattr(self, column).append(columns[column])
 
     def compute(self) -> dict[str, Tensor]:
-        """Return one tensor (N,) per column, with the rows of all processes sorted by index."""
+        """Return one tensor per column, with the rows of all processes sorted by index."""
         values = (getattr(self, column) for column in self.columns)
         table = {
             column: torch.cat(value) if isinstance(value, list) and value else torch.as_tensor(value)
@@ -99,7 +108,13 @@ class ClassificationMetrics(nn.Module):
                 label=labels,
                 prediction=predictions,
                 loss=F.nll_loss(log_probabilities, labels, reduction="none"),
+                **({"probability": logits.float().softmax(dim=1)} if self.keeps_probabilities else {}),
             )
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether the probabilities of every image are stored."""
+        return self.scored_images is not None and "probability" in self.scored_images.columns
 
     def compute(self) -> dict[str, Tensor]:
         """Return the metrics of all images added so far on all processes.
@@ -123,22 +138,36 @@ class ClassificationMetrics(nn.Module):
             "confusion_matrix": counts,
         }
 
+    def get_images(self) -> dict[str, Tensor]:
+        """Return the results of every image on all processes, sorted by index.
+
+        Every process has to call `compute` before this.
+
+        Returns:
+            A dict of tensors (N,): `index`, `label`, `prediction` and `loss`, and `probability` (N, C) if it is kept.
+            An index is the position of an image in its dataset or, for a loader of no ImageDataModule, in the
+            evaluation order.
+
+        Raises:
+            RuntimeError: `keep_images` is False.
+        """
+        if self.scored_images is None:
+            raise RuntimeError("results of images need keep_images=True")
+        # torchmetrics returns the column of a single image as a scalar.
+        return {column: torch.atleast_1d(values) for column, values in self.scored_images.compute().items()}
+
     def top_losses(self, count: int) -> dict[str, Tensor]:
         """Return the misclassified images with the highest loss, at most `count`.
 
         Every process has to call `compute` before this.
 
         Returns:
-            A dict of tensors (M,), sorted by decreasing loss: `index`, `label`, `prediction` and `loss`. An index is
-            the position of an image in its dataset or, for a loader of no ImageDataModule, in the evaluation order.
+            The columns of `get_images`, with at most `count` rows, sorted by decreasing loss.
 
         Raises:
             RuntimeError: `keep_images` is False.
         """
-        if self.scored_images is None:
-            raise RuntimeError("top_losses needs keep_images=True")
-        # torchmetrics returns the column of a single image as a scalar.
-        table = {column: values.reshape(-1) for column, values in self.scored_images.compute().items()}
+        table = self.get_images()
         wrong = (table["label"] != table["prediction"]).nonzero().flatten()
         order = wrong[table["loss"][wrong].argsort(descending=True, stable=True)][:count]
         return {column: values[order] for column, values in table.items()}

@@ -21,7 +21,8 @@ SCALARS = (
 EPOCH_TAGS = frozenset(
     (
         *SCALARS,
-        *("images/train", "predictions/test", "top_losses/test", "confusion_matrix/test", "epoch"),
+        *(f"{name}/{split}" for name in ("predictions", "top_losses", "confusion_matrix") for split in SPLITS[1:]),
+        *("images/train", "epoch"),
     )
 )
 
