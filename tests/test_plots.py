@@ -9,7 +9,7 @@ import torch
 from helpers.figures import get_captions, get_pixels
 
 from classifier import MLP, Digits, ResultsRecorder, plot_confusion_matrix, plot_curves, plot_images
-from classifier.plots import GREY, RED, TILE
+from classifier.plots import GREY, RED, TILE, caption_file
 
 NAMES = tuple("0123456789")
 
@@ -73,3 +73,24 @@ def test_curves_show_loss_and_accuracy_of_every_epoch_in_the_results(make_traine
 def test_curves_of_a_folder_without_results_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"there is no .*results\.json"):
         plot_curves(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "caption"),
+    [
+        ("photos/cat/001.png", "001.png"),
+        ("photos/twelve12.jpg", "twelve12.jpg"),
+        ("a/DSC_20240131_0042.jpg", "…31_0042.jpg"),
+        ("a\n/b\x1b[2J\udcff.png", "b?[2J?.png"),
+    ],
+)
+def test_caption_of_a_file_is_the_end_of_its_printable_name(path, caption):
+    assert caption_file(path) == caption
+
+
+def test_notes_of_several_lines_have_room_below_the_images():
+    images, labels = torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.long)
+    heights = [
+        plot_images(images, labels, ["a"], notes=notes).get_figheight() for notes in (None, ["x", "y"], ["x\nx", "y"])
+    ]
+    assert heights[2] - heights[1] == pytest.approx(heights[1] - heights[0]) == pytest.approx(0.2)

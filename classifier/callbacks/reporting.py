@@ -36,8 +36,9 @@ def get_file_name(trainer: L.Trainer, dataset: ImageDataset | None, index: int) 
     name = dataset.name(index) if dataset is not None else f"#{index}"
     if name == f"#{index}":
         return None
-    root = getattr(trainer.datamodule, "hparams", {}).get("root")
-    return str(Path(name).relative_to(root)) if root and Path(name).is_relative_to(root) else name
+    root, path = getattr(trainer.datamodule, "hparams", {}).get("root"), Path(name)
+    is_inside = root and path.is_relative_to(root) and ".." not in path.relative_to(root).parts
+    return str(path.relative_to(root)) if is_inside else name
 
 
 def get_class_accuracies(trainer: L.Trainer, split: str) -> dict[str, float]:

@@ -1,8 +1,11 @@
 """What a run prints: one line per epoch, and a summary."""
 
 import re
+from pathlib import Path
 
-from classifier import ConsoleReporter, Digits
+from helpers.file_data import TrainOnlyDigits, TrainValDigits, make_data
+
+from classifier import ConsoleReporter, Digits, ResultsRecorder, TensorBoardReporter
 
 
 def list_epoch_lines(printed: str) -> list[str]:
@@ -57,3 +60,24 @@ def test_line_of_an_epoch_that_ends_early_has_its_number_of_batches(train, capsy
     train(2, max_steps=24, callbacks=[ConsoleReporter()])
     lines = [line.split("  ")[0] for line in list_epoch_lines(capsys.readouterr().out)]
     assert lines == ["epoch 1/2", "epoch 2/2 (1 of 23 batches)"]
+
+
+def test_accuracy_by_class_is_that_of_the_validation_images_if_there_are_no_test_images(train, capsys):
+    train(1, make_data(TrainValDigits), callbacks=[ConsoleReporter()])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "MLP with 50,826 parameters on TrainValDigits (200 train, 60 val images), 1 x cpu"
+    assert [line.split()[0] for line in lines[lines.index("val accuracy by class") + 1 :][:10]] == list("0123456789")
+    train(1, make_data(), callbacks=[ConsoleReporter()])
+    printed = capsys.readouterr().out
+    assert "\ntest accuracy by class\n" in printed
+    assert "val accuracy by class" not in printed
+
+
+def test_training_without_images_to_evaluate_is_reported(train, capsys):
+    trainer = train(
+        2, make_data(TrainOnlyDigits), callbacks=[ConsoleReporter(), ResultsRecorder(), TensorBoardReporter()]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "the network is not evaluated: there are neither validation nor test images"
+    assert re.fullmatch(r"epoch 2/2  train loss \S+ accuracy \S+  \d+\.\d s", lines[3])
+    assert lines[4:6] == ["", f"run: {Path(trainer.log_dir).relative_to(Path.cwd())}"]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.file_data import TrainValDigits, make_data
 from helpers.runs import read_events
 
-from classifier import Digits, ResultsRecorder
+from classifier import MLP, Digits, ResultsRecorder
 from classifier.errors import UserError
 from classifier.files import atomic_write
 
@@ -122,3 +123,28 @@ def test_results_that_could_not_be_written_for_a_moment_are_written_later(train,
     trainer = train(2)
     results = json.loads(Path(trainer.log_dir, "results.json").read_text())
     assert [epoch["epoch"] for epoch in results["epochs"]] == [1, 2]
+
+
+def test_results_are_those_of_the_validation_images_if_there_are_no_test_images(train):
+    model = MLP(image_shape=(1, 8, 8), lr=0.1)
+    trainer = train(1, make_data(TrainValDigits), model, callbacks=[ResultsRecorder()])
+    results = read(trainer)
+    (epoch,) = results["epochs"]
+    assert [key for key in [*results, *epoch] if key.endswith("/test")] == []
+    images, labels = trainer.datamodule.datasets["val"][:]
+    correct = model.eval()(images).argmax(1) == labels
+    assert len(results["top_losses/val"]) == min(20, int((~correct).sum())) > 0
+    accuracies = epoch["accuracy_by_class/val"]
+    assert accuracies == {
+        str(digit): pytest.approx(correct[labels == digit].double().mean().item()) for digit in range(10)
+    }
+    assert "accuracy_by_class/test" in read(train(1, make_data()))["epochs"][0]
+
+
+@pytest.mark.parametrize(("folder", "prefix"), [("photos", ""), ("photos/../else", "photos/../else/"), ("a", "a/")])
+def test_errors_have_the_path_of_their_file_relative_to_the_folder_of_the_data(train, folder, prefix):
+    errors = read(train(1, make_data(folder=folder), callbacks=[ResultsRecorder()]))["top_losses/test"]
+    assert errors
+    for error in errors:
+        assert list(error) == ["index", "file", "true", "predicted", "loss"]
+        assert error["file"] == f"{prefix}test/{1200 + error['index']:04}.png"

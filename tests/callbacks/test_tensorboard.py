@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from helpers.figures import get_captions, get_pixels
+from helpers.file_data import TrainValDigits, make_data
 from helpers.runs import read_events
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
@@ -220,3 +221,33 @@ def test_failure_to_draw_is_a_warning_and_training_continues_without_images(trai
     with pytest.warns(UserWarning, match="no more images are written to TensorBoard: OSError: .*No space left"):
         trainer = train(2, callbacks=[TensorBoardReporter()])
     assert trainer.current_epoch == 2
+
+
+def test_pictures_and_hparams_show_the_validation_images_if_there_are_no_test_images(train_and_draw, figures, tmp_path):
+    logger = TensorBoardLogger(tmp_path, default_hp_metric=False)
+    trainer = train_and_draw(1, make_data(TrainValDigits), logger=logger)
+    drawn = {tag: figure for tag, figure, _ in figures}
+    assert drawn.keys() == {tag.replace("/test", "/val") for tag in TAGS}
+    counts = trainer.lightning_module.get_metrics("val").compute()["confusion_matrix"]
+    title = drawn["confusion_matrix/val"].axes[0].get_title()
+    assert title.startswith(f"{counts.trace()} of 60 images correct")
+    plugin = read_events(trainer.log_dir).SummaryMetadata("_hparams_/experiment").plugin_data.content
+    assert b"accuracy/val" in plugin
+    assert b"accuracy/test" not in plugin
+
+
+def test_captions_have_the_end_of_the_name_of_the_file_and_the_title_names_their_lines(train_and_draw, figures):
+    data = make_data(folder="a\x1b")
+    train_and_draw(1, data)
+    drawn = {tag: figure for tag, figure, _ in figures}
+    captions = get_captions(drawn["predictions/test"])
+    assert [caption.split("\n")[2] for caption in captions] == [f"{1200 + int(i * 39 / 11):04}.png" for i in range(12)]
+    assert "predicted class, true class, file; " in drawn["predictions/test"].axes[0].texts[0].get_text()
+    errors = data.trainer.lightning_module.get_metrics("test").top_losses(12)
+    captions = [caption.split("\n")[2:] for caption in get_captions(drawn["top_losses/test"])]
+    names = [
+        [f"{1200 + int(i):04}.png", f"{loss:.1f}"] for i, loss in zip(errors["index"], errors["loss"], strict=True)
+    ]
+    assert captions == names
+    title = drawn["top_losses/test"].axes[0].texts[0].get_text()
+    assert title == "highest-loss errors: predicted, true class, file, loss"

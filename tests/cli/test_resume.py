@@ -1,11 +1,14 @@
 """`fit --ckpt_path`: runs that continue from a checkpoint."""
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from helpers.file_data import FileDigits
 from helpers.runs import FIT_DIGITS, LOGS, get_weights, load_last, read_events, read_results
 
 TWO_EPOCHS = (*FIT_DIGITS, "--trainer.max_epochs", "2")
@@ -135,3 +138,49 @@ def test_checkpoint_without_recorded_epochs_and_with_damaged_results_records_the
     RESULTS.write_text("{")
     run(*CONTINUE, "3")
     assert list_epochs() == [3]
+
+
+FIT_FILES = (
+    "fit", "--model=MLP", "--data=helpers.file_data.FileDigits", "--data.root=photos", "--data.batch_size=50",
+    "--pictures=false", "--trainer.max_epochs=1",
+)  # fmt: skip
+CONTINUE_FILES = ("fit", "--ckpt_path=last", "--trainer.max_epochs=2", "--allow_import=helpers")
+
+
+def test_run_whose_training_images_have_changed_is_refused_before_its_folder_is_touched(run, fail, monkeypatch):
+    run(*FIT_FILES)
+    before = read_files()
+    monkeypatch.setattr(FileDigits, "indices", {"train": [*range(199), 300, 301]})
+    status, line = fail(*CONTINUE_FILES)
+    assert (status, line) == (
+        1,
+        "python -m classifier: error: 2 images were added to and 1 removed from the training set since the checkpoint; "
+        "to train on the new images, start a new run: python -m classifier fit --config "
+        "lightning_logs/version_0/config.yaml",
+    )
+    assert read_files() == before
+
+    shutil.copy(LAST, "copy.ckpt")
+    line = fail("fit", "--ckpt_path=copy.ckpt", *CONTINUE_FILES[2:])[1]
+    assert line.endswith("start a new run: python -m classifier fit")
+    run("fit", "--config=lightning_logs/version_0/config.yaml", "--allow_import=helpers")
+    assert len(read_results("version_1")["epochs"]) == 1
+
+
+def test_test_reports_and_writes_which_images_were_trained_on(run, fail, monkeypatch):
+    run(*FIT_FILES)
+    test = ("test", "--allow_import=helpers", "--output=scores.csv")
+    assert "trained on" not in run(*test)
+    monkeypatch.setattr(FileDigits, "indices", {"test": [*range(150, 181), *range(1200, 1210)]})
+    lines = run(*test).splitlines()
+    with Path("scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trained_on"] for row in rows] == ["true"] * 31 + ["false"] * 10
+    accuracy = sum(row["true"] == row["predicted"] for row in rows[31:]) / 10
+    text = f"31 of these 41 images were trained on; without them: accuracy {accuracy:.2%} (10 images)"
+    assert lines[-1] == text
+    for command in ("test", "validate"):
+        status, line = fail(command, "--allow_import=helpers", "--output=nowhere/scores.csv")
+        assert (status, "nowhere/scores.csv cannot be written: No such file" in line) == (1, True), line
+        status, line = fail(command, "--allow_import=helpers", "--output=scores.json")
+        assert (status, "such as scores.csv" in line) == (2, True), line

@@ -3,10 +3,13 @@
 import lightning as L
 import pytest
 import torch
+from helpers.file_data import FileDigits, list_hashes, make_data
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from classifier import MLP, Digits
 from classifier.callbacks.checkpointing import AtomicCheckpointIO
+from classifier.checkpoint_format import read_checkpoint
+from classifier.errors import UserError
 from classifier.models.checkpoint_hooks import FORMAT_VERSION
 
 
@@ -183,3 +186,90 @@ def test_network_with_an_optimizer_of_its_own_is_loaded_and_resumed(make_trainer
     resumed = make_trainer(2, **options)
     resumed.fit(OwnOptimizer(image_shape=(1, 8, 8), rates={0: 0.1}), Digits(), ckpt_path=tmp_path / "own.ckpt")
     assert resumed.global_step == 4
+
+
+def fit_files(make_trainer, max_epochs=1, ckpt_path=None, cls=FileDigits, **attributes):
+    """Train on digits with file names, save a checkpoint after every epoch, and return the Trainer."""
+    L.seed_everything(0)
+    saver = ModelCheckpoint(".", filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+    trainer = make_trainer(max_epochs, enable_checkpointing=True, callbacks=[saver])
+    model = MLP(image_shape=(1, 8, 8), hidden_sizes=(16,))
+    trainer.fit(model, make_data(cls, **attributes), ckpt_path=ckpt_path, weights_only=True)
+    return trainer
+
+
+def test_a_checkpoint_has_the_hashes_of_its_training_images_if_the_data_know_them(make_trainer):
+    trainer = fit_files(make_trainer)
+    assert torch.equal(read_checkpoint("last.ckpt")["training_images"], list_hashes(list(range(200))))
+    trainer.lightning_module.training_record = None  # as that of Digits
+    trainer.save_checkpoint("other.ckpt")
+    assert "training_images" not in read_checkpoint("other.ckpt")
+
+
+def test_a_resumed_run_is_refused_if_its_training_images_have_changed(make_trainer):
+    fit_files(make_trainer)
+    changed = {"train": [*range(1, 200), 300, 301]}
+    message = r"^2 images were added to and 1 removed from the training set since .*new run: leave out ckpt_path$"
+    with pytest.raises(UserError, match=message):
+        fit_files(make_trainer, 2, "last.ckpt", indices=changed)
+    with pytest.raises(UserError, match="another order or with other labels"):
+        fit_files(make_trainer, 2, "last.ckpt", relabelled=1)
+    fit_files(make_trainer, 2, "last.ckpt", folder="moved", indices={"test": [5, 6, 7]})
+    resumed = read_checkpoint("last.ckpt")
+    fit_files(make_trainer, 2)
+    uninterrupted = read_checkpoint("last.ckpt")
+    assert torch.equal(resumed["training_images"], uninterrupted["training_images"])
+    for name, weights in uninterrupted["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], weights)
+
+
+def test_a_network_that_is_evaluated_on_other_images_keeps_the_record_of_those_it_was_trained_on(make_trainer):
+    trainer = fit_files(make_trainer)
+    trainer.test(trainer.lightning_module, make_data(indices={"train": [700], "test": [5]}), verbose=False)
+    trainer.save_checkpoint("tested.ckpt")
+    assert torch.equal(read_checkpoint("tested.ckpt")["training_images"], list_hashes(list(range(200))))
+    loaded = MLP.load_from_checkpoint("tested.ckpt")
+    assert torch.equal(loaded.training_record.images, list_hashes(list(range(200))))
+
+
+def test_a_second_training_replaces_the_record(make_trainer):
+    trainer = fit_files(make_trainer)
+    other = make_data(indices={"train": list(range(300, 400))})
+    make_trainer().fit(trainer.lightning_module, other)
+    assert torch.equal(trainer.lightning_module.training_record.images, list_hashes(list(range(300, 400))))
+    make_trainer().fit(trainer.lightning_module, Digits())
+    assert trainer.lightning_module.training_record is None
+
+
+class OwnSplit(FileDigits):
+    """Data that split files without a split of their own."""
+
+    given_splits = frozenset({"val"})
+
+    def __init__(self, test_split=0.2, **kwargs):
+        super().__init__(**kwargs)
+
+
+def test_a_checkpoint_of_an_older_version_is_reported_if_it_was_split_differently(make_trainer, recwarn):
+    trainer = fit_files(make_trainer, cls=OwnSplit)
+    content = torch.load("last.ckpt", weights_only=True)
+    del content["training_images"]
+    torch.save(content, "old.ckpt")
+
+    def list_warnings(path):
+        recwarn.clear()
+        trainer.test(trainer.lightning_module, make_data(OwnSplit), ckpt_path=path, weights_only=True, verbose=False)
+        return [str(warning.message) for warning in recwarn if "older version" in str(warning.message)]
+
+    assert list_warnings("last.ckpt") == []
+    assert list_warnings("old.ckpt") == [
+        "an older version of classifier, which split the images differently, wrote the checkpoint: some of the test "
+        "images may have been trained on"
+    ]
+
+
+@pytest.mark.parametrize("wrong", [torch.tensor([2, 1]), torch.zeros(2), torch.zeros(2, 2, dtype=torch.int64), [1, 2]])
+def test_a_record_that_is_no_sorted_list_of_hashes_is_refused(wrong):
+    save_content("a.ckpt", training_images=wrong)
+    with pytest.raises(UserError, match="training_images is not a list of hashes in increasing order"):
+        read_checkpoint("a.ckpt")

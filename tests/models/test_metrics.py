@@ -1,5 +1,6 @@
 """Metrics of a pass over a dataset: equality to scikit-learn, queued batches, and processes."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from helpers.processes import SERVER
 from sklearn.metrics import confusion_matrix, log_loss
 
 from classifier import MLP, Digits
+from classifier.callbacks.image_scores import ImageScores
+from classifier.data.sources import ImagesInMemory
+from classifier.data.training_record import TrainingRecord
 from classifier.models.metrics import ClassificationMetrics, ConfusionMatrix
 
 
@@ -153,22 +157,26 @@ def score(devices: int, count: int, file: Path) -> None:
     torch.manual_seed(0)
     model, data = MLP(image_shape=(1, 8, 8)), FewDigits(test_batch_size=1)
     data.count = count
+    images, _ = data.read("test")
+    model.training_record = TrainingRecord(ImagesInMemory(images[::3]).get_hashes().sort().values, "", {})
     trainer = L.Trainer(
         accelerator="cpu", devices=devices, strategy="ddp_fork" if devices > 1 else "auto", logger=False,
-        enable_progress_bar=False, callbacks=[WriteMetrics(file)],
+        enable_progress_bar=False, callbacks=[WriteMetrics(file), ImageScores(str(file.with_suffix(".csv")))],
     )  # fmt: skip
     trainer.test(model, data, verbose=False)
 
 
 @pytest.mark.parametrize("count", [1, 30, 129], ids=["one image", "even", "only padding scored last"])
-def test_two_processes_report_the_metrics_and_top_losses_of_one(tmp_path, count):
-    reports = []
+def test_two_processes_report_the_metrics_and_top_losses_and_write_the_table_of_one(tmp_path, count):
+    reports, tables = [], []
     for devices in (1, 2):
         file = tmp_path / f"{devices}.json"
         process = SERVER.Process(target=score, args=(devices, count, file))
         process.start()
         process.join()
         reports.append(json.loads(file.read_text()))
+        with file.with_suffix(".csv").open() as table:
+            tables.append(list(csv.DictReader(table)))
     (result, top), (result_of_two, top_of_two) = reports
     assert result["num_images"] == count
     for name in ("num_images", "confusion_matrix", "accuracy"):
@@ -178,6 +186,12 @@ def test_two_processes_report_the_metrics_and_top_losses_of_one(tmp_path, count)
     for name in ("index", "label", "prediction"):
         assert top_of_two[name] == top[name]
     assert top_of_two["loss"] == pytest.approx(top["loss"], abs=1e-6)
+    for index, (row, row_of_two) in enumerate(zip(*tables, strict=True)):
+        assert (row["index"], row["trained_on"]) == (str(index), str(index % 3 == 0).lower())
+        assert [row[name] for name in ("true", "predicted")] == [row_of_two[name] for name in ("true", "predicted")]
+        values, values_of_two = ([float(cells[str(i)]) for i in range(10)] for cells in (row, row_of_two))
+        assert values_of_two == pytest.approx(values, rel=1e-5)
+    assert len(tables[0]) == count
 
 
 def test_deterministic_mode_counts_the_same_without_a_comparison_with_every_cell():
