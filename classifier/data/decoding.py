@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 from torch import Tensor
 
+from classifier.data.conversion import convert_image
+from classifier.data.deep_colour import load_high_and_low
 from classifier.data.formats import describe_missing_decoder, get_formats
-from classifier.data.intensities import Intensities, has_more_than_8_bits, scale_to_8_bits
 from classifier.data.opening import open_regular_file
 from classifier.data.resizing import Resize, resize_image
 from classifier.errors import UserError, make_printable, one_line
@@ -106,29 +107,41 @@ def decode(path: str | os.PathLike[str], decoding: Decoding) -> Decoded:
     Raises:
         ImageError: The file cannot be read.
     """
+    # Pillow maps a file into memory that it opens itself, and truncating a mapped file kills the process.
+    with convert_errors(path), open_regular_file(path, MAX_FILE_SIZE) as file:
+        return decode_file(file, decoding)
+
+
+def decode_file(file: BinaryIO, decoding: Decoding) -> Decoded:
+    """Decode an open image file.
+
+    Raises:
+        Exception: Pillow can raise anything on a damaged file.
+    """
     channels, height, width = decoding.image_shape
-    with open_image(path, decoding.max_pixels) as image:
-        orientation = get_orientation(image) if image.format == "JPEG" else 1
-        # Decodes a large JPEG at a fraction of its size, of which both sides are at least twice those of the result.
-        image.draft(None, (2 * height, 2 * width) if orientation > 4 else (2 * width, 2 * height))
-        image.load()
-        if method := ORIENTATIONS.get(get_orientation(image)):
-            image = image.transpose(method)
-        image, intensities = convert_mode(image, "L" if channels == 1 else "RGB", decoding.max_value)
-        return Decoded(resize_image(image, height, width, decoding.resize), *(intensities or ()))
+    with identify(file) as opened:
+        check_limits(opened, file, decoding.max_pixels)
+        min_size = (2 * width, 2 * height)  # of an image that is reduced before it is resized
+        if opened.format == "JPEG":
+            is_turned = get_orientation(opened) > 4  # swaps width and height
+            opened.draft(None, min_size[::-1] if is_turned else min_size)  # decodes it at a fraction of its size
+        image, low_bytes = load_high_and_low(opened, file, identify)
+        orientation = get_orientation(opened)  # after loading, which rotates a TIFF file
+        mode, min_size = "L" if channels == 1 else "RGB", min_size[::-1] if orientation > 4 else min_size
+        image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
+    if orientation in ORIENTATIONS:
+        image = image.transpose(ORIENTATIONS[orientation])
+    return Decoded(resize_image(image, height, width, decoding.resize), *(intensities or ()))
 
 
 @contextlib.contextmanager
-def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open an image file, and convert every exception raised in the context to an ImageError."""
+def convert_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Convert every exception raised in the context to an ImageError that names the file, and hide warnings."""
     name = make_printable(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for example about damaged EXIF tags
         try:
-            # Pillow maps a file into memory that it opens itself, and truncating a mapped file kills the process.
-            with open_regular_file(path, MAX_FILE_SIZE) as file, identify(file) as image:
-                check_limits(image, file, max_pixels)
-                yield image
+            yield
         except Image.UnidentifiedImageError as error:
             reason = describe_missing_decoder(path)
             raise ImageError(f"{name}: {reason}" if reason else f"{name} is not an image") from error
@@ -137,7 +150,7 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> It
             raise ImageError(f"{name} cannot be read as an image: {reason}") from error
 
 
-def identify(file: BinaryIO) -> Image.Image:
+def identify(file: BinaryIO) -> ImageFile.ImageFile:
     """Return an image whose header has been read, and whose pixels have not.
 
     `Image.open` does the same and also applies Pillow's limit on the number of pixels, which belongs to the process.
@@ -180,26 +193,3 @@ def check_limits(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
         file.seek(position)
         if num_scans > MAX_SCANS:
             raise ValueError(f"it has {num_scans:,} scans, above the limit of {MAX_SCANS}")
-
-
-def convert_mode(
-    image: Image.Image, mode: str, max_value: float | None = None
-) -> tuple[Image.Image, Intensities | None]:
-    """Convert an image to mode "L" or "RGB", with 8 bits per value and transparent pixels on white.
-
-    Args:
-        image: Image of any mode.
-        mode: Mode of the result.
-        max_value: Value that becomes white in an image with more than 8 bits per channel; see `scale_to_8_bits`.
-
-    Returns:
-        The image and, if it had more than 8 bits per channel, what values it had.
-    """
-    intensities = None
-    if has_more_than_8_bits(image):
-        image, intensities = scale_to_8_bits(image, max_value)
-    elif image.has_transparency_data:
-        image = image.convert("LA") if image.mode == "La" else image
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image if image.mode == mode else image.convert(mode), intensities

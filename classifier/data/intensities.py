@@ -1,4 +1,4 @@
-"""Conversion of images with more than 8 bits per channel to 8 bits."""
+"""Images with more than 8 bits per channel: their values, and which of them becomes white."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ INTEGER_LIMITS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1, 2**31 - 
 FLOAT_LIMITS = (1, 2**8 - 1, 2**16 - 1)
 # The same for a single image, by Pillow mode: "I" holds 16 or 32 bits, "F" holds any range.
 MODE_LIMITS = {"I": (2**16 - 1, 2**31 - 1), "F": FLOAT_LIMITS}
-STRIP_PIXELS = 2**20  # pixels that are converted to 8 bits together, to limit the memory for float64 values
 
 
 class Intensities(NamedTuple):
@@ -36,40 +35,44 @@ def choose_max_value(highest: float, is_float: bool) -> float:
         The smallest of the usual largest values that is not below `highest`. These are 255, 1023, 4095, 16383, 65535
         and 2^31 - 1 for integers, and 1, 255 and 65535 for floats. If all of them are below, `highest` itself.
     """
-    return _round_up(highest, FLOAT_LIMITS if is_float else INTEGER_LIMITS)
+    return round_up(highest, FLOAT_LIMITS if is_float else INTEGER_LIMITS)
 
 
-def has_more_than_8_bits(image: Image.Image) -> bool:
+def round_up(highest: float, limits: tuple[float, ...]) -> float:
+    """Return the first of `limits` that is not below `highest`, or `highest`."""
+    return next((limit for limit in limits if highest <= limit), highest)
+
+
+def has_deep_grey(image: Image.Image) -> bool:
     """Return whether an image has one channel of 16 or 32 bits."""
     return image.mode.startswith(("I", "F"))
 
 
-def scale_to_8_bits(image: Image.Image, max_value: float | None) -> tuple[Image.Image, Intensities]:
-    """Convert an image of mode "I", "I;16" or "F" to mode "L".
+def read_values(image: Image.Image, low_bytes: Image.Image | None) -> np.ndarray:
+    """Return the values of an image with more than 8 bits per channel.
 
     Args:
-        image: The image.
-        max_value: Value that becomes 255, above 0. Higher values become 255, too, and those below 0 become 0. None
-            chooses the largest value of the image's type.
+        image: Image of mode "I", "I;16" or "F", or the high bytes of an image in colour.
+        low_bytes: The low bytes of an image in colour, or None.
 
     Returns:
-        The image, and what values it had.
+        Floats (H, W) or (H, W, 3); infinite values and NaN are 0.
     """
-    scaled = np.empty((image.height, image.width), np.uint8)
-    height = max(1, STRIP_PIXELS // image.width)
-    strips = [slice(top, min(top + height, image.height)) for top in range(0, image.height, height)]
-
-    def read(strip: slice) -> np.ndarray:
-        values = np.asarray(image.crop((0, strip.start, image.width, strip.stop))).astype(np.float64)
-        return np.nan_to_num(values, copy=False, posinf=0, neginf=0)
-
-    highest = float(max(read(strip).max() for strip in strips))
-    largest = max_value or _round_up(highest, MODE_LIMITS.get(image.mode, (2**16 - 1,)))
-    for strip in strips:
-        scaled[strip] = (read(strip).clip(0, largest) * (255 / largest)).round()
-    return Image.fromarray(scaled), Intensities(highest, image.mode == "F")
+    if low_bytes is None:
+        return np.nan_to_num(np.asarray(image).astype(np.float64), copy=False, posinf=0, neginf=0)
+    return np.asarray(image)[..., :3] * 256.0 + np.asarray(low_bytes)[..., :3]
 
 
-def _round_up(highest: float, limits: tuple[float, ...]) -> float:
-    """Return the first of `limits` that is not below `highest`, or `highest`."""
-    return next((limit for limit in limits if highest <= limit), highest)
+def scale_to_8_bits(image: Image.Image, low_bytes: Image.Image | None, max_value: float) -> Image.Image:
+    """Convert an image with more than 8 bits per channel to mode "L", "RGB" or "RGBA".
+
+    Args:
+        image: Image of mode "I", "I;16" or "F", or the high bytes of an image in colour.
+        low_bytes: The low bytes of an image in colour, or None.
+        max_value: Value that becomes 255, above 0; higher values become 255, too, and those below 0 become 0.
+    """
+    values = read_values(image, low_bytes).clip(0, max_value) * (255 / max_value)
+    scaled = Image.fromarray(values.round().astype(np.uint8))
+    if image.mode == "RGBA":
+        scaled.putalpha(image.getchannel("A"))
+    return scaled

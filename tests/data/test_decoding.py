@@ -152,7 +152,7 @@ def test_a_progressive_jpeg_with_many_scans_is_refused(tmp_path):
 def test_the_largest_value_is_that_of_the_whole_image_although_strips_are_converted(tmp_path, monkeypatch):
     Image.fromarray(GREY.astype(np.float32) / 10).save(tmp_path / "a.tif")
     whole = read_array(tmp_path / "a.tif", 1)
-    monkeypatch.setattr("classifier.data.intensities.STRIP_PIXELS", 40)
+    monkeypatch.setattr("classifier.data.conversion.STRIP_PIXELS", 40)
     assert np.array_equal(read_array(tmp_path / "a.tif", 1), whole)
     assert whole.max() == 26  # 25.5 of 255
 
