@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from classifier.data.conversion import convert_image
 from classifier.data.deep_colour import load_high_and_low
 from classifier.data.formats import describe_missing_decoder, get_formats
+from classifier.data.metadata import ORIENTATIONS, get_orientation, strip_metadata
 from classifier.data.opening import open_regular_file
 from classifier.data.resizing import Resize, resize_image
 from classifier.errors import UserError, make_printable, one_line
@@ -21,16 +22,6 @@ MAX_FILE_SIZE = 10**9  # bytes
 MAX_PIXELS = 250_000_000  # cameras of phones have up to 200 million pixels
 # Every scan of a progressive JPEG takes time for all pixels, however few bytes it has. Encoders write about 10 scans.
 MAX_SCANS = 100
-# What the values of the EXIF tag "orientation" mean; 1 stands for no change.
-ORIENTATIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 STORED_SETTINGS = ("resize", "max_value", "max_pixels")  # those of a Decoding that checkpoints contain
 
 
@@ -40,6 +31,10 @@ class ImageError(UserError):
     def __init__(self, text: str) -> None:
         # A DataLoader worker passes its whole traceback as the text; the last line is the message.
         super().__init__(text.strip().splitlines()[-1].removeprefix(f"{__name__}.{type(self).__name__}: "))
+
+
+class LimitError(ValueError):
+    """An image is larger than allowed."""
 
 
 class Decoding(NamedTuple):
@@ -109,24 +104,36 @@ def decode(path: str | os.PathLike[str], decoding: Decoding) -> Decoded:
     """
     # Pillow maps a file into memory that it opens itself, and truncating a mapped file kills the process.
     with convert_errors(path), open_regular_file(path, MAX_FILE_SIZE) as file:
-        return decode_file(file, decoding)
+        try:
+            return decode_file(file, decoding)
+        except Exception as error:  # Pillow can raise anything
+            if not isinstance(error, LimitError) and (stripped := strip_metadata(file)):
+                with contextlib.suppress(Exception):  # the pixels are damaged as well
+                    return decode_file(stripped[0], decoding, stripped[1])
+            raise
 
 
-def decode_file(file: BinaryIO, decoding: Decoding) -> Decoded:
+def decode_file(file: BinaryIO, decoding: Decoding, orientation: int | None = None) -> Decoded:
     """Decode an open image file.
 
+    Args:
+        file: The file.
+        decoding: How it is decoded.
+        orientation: EXIF orientation of the image, from 1 to 8; None for that in the file.
+
     Raises:
+        LimitError: The image is too large.
         Exception: Pillow can raise anything on a damaged file.
     """
     channels, height, width = decoding.image_shape
+    min_size = (2 * width, 2 * height)  # of an image that is reduced before it is resized
     with identify(file) as opened:
         check_limits(opened, file, decoding.max_pixels)
-        min_size = (2 * width, 2 * height)  # of an image that is reduced before it is resized
         if opened.format == "JPEG":
-            is_turned = get_orientation(opened) > 4  # swaps width and height
-            opened.draft(None, min_size[::-1] if is_turned else min_size)  # decodes it at a fraction of its size
+            orientation = orientation or get_orientation(opened)
+            opened.draft(None, min_size[::-1] if orientation > 4 else min_size)  # decodes it at a fraction of its size
         image, low_bytes = load_high_and_low(opened, file, identify)
-        orientation = get_orientation(opened)  # after loading, which rotates a TIFF file
+        orientation = orientation or get_orientation(opened)  # after loading, which rotates a TIFF file
         mode, min_size = "L" if channels == 1 else "RGB", min_size[::-1] if orientation > 4 else min_size
         image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
     if orientation in ORIENTATIONS:
@@ -158,6 +165,7 @@ def identify(file: BinaryIO) -> ImageFile.ImageFile:
     Raises:
         UnidentifiedImageError: The file is in none of the formats.
     """
+    file.seek(0)
     prefix = file.read(16)
     for name in get_formats():
         factory, accept = Image.OPEN[name]
@@ -168,27 +176,20 @@ def identify(file: BinaryIO) -> ImageFile.ImageFile:
     raise Image.UnidentifiedImageError
 
 
-def get_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of an image, from 1 to 8, or 1 if it has none that can be read."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # damaged metadata
-        return 1
-    return orientation if isinstance(orientation, int) and orientation in ORIENTATIONS else 1
-
-
 def check_limits(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
     """Check the size of an image, and the number of scans of a progressive JPEG.
 
     Raises:
-        ValueError: The image has more than `max_pixels` pixels, or more than `MAX_SCANS` scans.
+        LimitError: The image has more than `max_pixels` pixels.
+        ValueError: It has more than `MAX_SCANS` scans.
     """
     if (pixels := image.width * image.height) > max_pixels:
-        raise ValueError(f"it has {pixels:,} pixels, above the limit of {max_pixels:,} (max_pixels)")
+        raise LimitError(f"it has {pixels:,} pixels, above the limit of {max_pixels:,} (max_pixels)")
     if image.info.get("progressive"):
         position = file.tell()
         file.seek(0)
-        # This includes the scans of embedded thumbnails, and misses those whose marker is on the border of two blocks.
+        # This includes the scans of embedded thumbnails and of further pictures in the file, which a copy without
+        # metadata does not have, and misses those whose marker is on the border of two blocks.
         num_scans = sum(block.count(b"\xff\xda") for block in iter(lambda: file.read(2**20), b""))
         file.seek(position)
         if num_scans > MAX_SCANS:

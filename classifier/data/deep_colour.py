@@ -38,7 +38,6 @@ def load_high_and_low(image: Any, file: BinaryIO, identify: Any) -> tuple[Image.
         return image, None
     image.tile = [high for high, _ in parts]
     image.load()
-    file.seek(0)
     with identify(file) as low_bytes:
         low_bytes.tile = [low for _, low in parts]
         low_bytes.load()
