@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from classifier.commands.export import export_classifier
     from classifier.data.base import ImageDataModule
     from classifier.data.cifar10 import CIFAR10
+    from classifier.data.cifar100 import CIFAR100
     from classifier.data.digits import Digits
     from classifier.data.fashion_mnist import FashionMNIST
     from classifier.data.folder import ImageFolder
+    from classifier.data.mnist import MNIST
     from classifier.data.table import ImageTable
     from classifier.models.airbench import Airbench
     from classifier.models.base import ImageClassifier
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 MODULES = {
     "Airbench": "models.airbench",
     "CIFAR10": "data.cifar10",
+    "CIFAR100": "data.cifar100",
     "CNN": "models.cnn",
     "ConsoleReporter": "callbacks.console",
     "Digits": "data.digits",
@@ -40,6 +43,7 @@ MODULES = {
     "ImageTable": "data.table",
     "Lookahead": "callbacks.averaging",
     "MLP": "models.mlp",
+    "MNIST": "data.mnist",
     "ResultsRecorder": "callbacks.recorder",
     "TensorBoardReporter": "callbacks.tensorboard",
     "TorchVision": "models.torchvision_models",
@@ -52,8 +56,10 @@ MODULES = {
 
 __all__ = [
     "CIFAR10",
+    "CIFAR100",
     "CNN",
     "MLP",
+    "MNIST",
     "Airbench",
     "ConsoleReporter",
     "Digits",

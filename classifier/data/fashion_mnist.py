@@ -1,93 +1,23 @@
 """FashionMNIST."""
 
-import math
-import os
-import zlib
-from pathlib import Path
+from typing import ClassVar
 
-import torch
 import torchvision
-from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
-from classifier.data.opening import open_regular_file
-from classifier.data.torchvision_base import TorchvisionDataModule
-from classifier.errors import UserError
-
-MAX_FILE_SIZE = 10**9  # bytes; the largest file of FashionMNIST has 47 MB
-# Shape and CRC-32 of the published files. The `.gz` files that gzip makes of these files have the MD5 sums that
-# torchvision lists.
-PUBLISHED = {
-    "train-images-idx3-ubyte": ((60_000, 28, 28), 0xB4F29F28),
-    "train-labels-idx1-ubyte": ((60_000,), 0x741A4657),
-    "t10k-images-idx3-ubyte": ((10_000, 28, 28), 0x678FE0B1),
-    "t10k-labels-idx1-ubyte": ((10_000,), 0x80142C1F),
-}
+from classifier.data.idx import IDXDataModule, Published
 
 
-class FashionMNIST(TorchvisionDataModule):
+class FashionMNIST(IDXDataModule):
     """70,000 grey images of clothes, 28x28 pixels, 10 classes, 60,000 for training (Xiao, Rasul and Vollgraf, 2017)."""
 
     torchvision_class = torchvision.datasets.FashionMNIST
     folder = "FashionMNIST/raw"
-    files = tuple(Path(name).stem for name, _ in torchvision_class.resources)
-    image_shape = (1, 28, 28)
     class_names = tuple(torchvision_class.classes)
-    dark_background = True
-
-    def read(self, split: str) -> tuple[Tensor, Tensor]:
-        """Return images (N, 1, 28, 28) and labels (N,) of "train" or "test"."""
-        prefix = "train" if split == "train" else "t10k"
-        images, labels = (self._read_file(f"{prefix}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
-        return images.unsqueeze(1), labels.long()
-
-    def _read_file(self, name: str) -> Tensor:
-        """Return the values of a file; warn if it has the size of the published file, but not its contents."""
-        file = Path(self.hparams.root, self.folder, name)
-        values, checksum = read_idx(file, dimensions=3 if "images" in name else 1)
-        shape, published_checksum = PUBLISHED[name]
-        if values.shape == shape and checksum != published_checksum:
-            rank_zero_warn(
-                f"{file} is not the published file of FashionMNIST, although it has its size. "
-                "Unless you replaced it on purpose, delete it, and the next run downloads it again"
-            )
-        return values
-
-    def check_file(self, file: Path) -> None:
-        """Raise an OSError or a UserError if a file is not a valid IDX file, or has a label that is out of range."""
-        values, _ = read_idx(file, dimensions=3 if "images" in file.name else 1)
-        if values.ndim == 1 and (highest := int(values.max())) >= self.num_classes:
-            raise UserError(f"has the label {highest}, beyond 0 to {self.num_classes - 1}")
-
-
-def read_idx(file: Path, dimensions: int) -> tuple[Tensor, int]:
-    """Read an IDX file of unsigned bytes.
-
-    The format is a 4-byte magic number, the size of every dimension as a 4-byte integer, and one byte per value. The
-    size of the file is compared with the header before memory is allocated.
-
-    Args:
-        file: The IDX file.
-        dimensions: Number of dimensions that it must have, above 0.
-
-    Returns:
-        The values, a uint8 tensor with the given number of dimensions, and the CRC-32 of the file.
-
-    Raises:
-        OSError: The file is missing, unreadable, too large, or not a regular file.
-        UserError: The contents are not those that the header announces.
-    """
-    with open_regular_file(file, MAX_FILE_SIZE) as stream:
-        header = stream.read(4 + 4 * dimensions)
-        if header[:4] != bytes((0, 0, 8, dimensions)):
-            raise UserError(f"is not an IDX file: it begins with {header[:16]!r}")
-        sizes = [int.from_bytes(header[i : i + 4], "big") for i in range(4, len(header), 4)]
-        size = os.fstat(stream.fileno()).st_size - len(header)
-        if size != math.prod(sizes):
-            raise UserError(f"has {size:,} values where its header announces {' x '.join(map(str, sizes))}")
-        if size == 0:
-            raise UserError("has no values")
-        values = torch.empty(sizes, dtype=torch.uint8)
-        if stream.readinto(values.numpy().reshape(-1).data) != size:
-            raise UserError("changed while it was read")
-    return values, zlib.crc32(values.numpy().data, zlib.crc32(header))
+    # The `.gz` files that gzip makes of these files have the MD5 sums that torchvision lists.
+    published: ClassVar[Published] = {
+        "train-images-idx3-ubyte": ((60_000, 28, 28), 0xB4F29F28),
+        "train-labels-idx1-ubyte": ((60_000,), 0x741A4657),
+        "t10k-images-idx3-ubyte": ((10_000, 28, 28), 0x678FE0B1),
+        "t10k-labels-idx1-ubyte": ((10_000,), 0x80142C1F),
+    }
+    files = tuple(published)

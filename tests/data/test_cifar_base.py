@@ -1,4 +1,4 @@
-"""CIFAR10: its files, and the refusal of changed ones."""
+"""Batches of CIFAR: their images, and the refusal of changed ones."""
 
 import contextlib
 import hashlib
@@ -44,7 +44,7 @@ def test_no_file_runs_code_even_if_it_is_replaced_after_its_check(cifar_root, tm
             return self.original.hexdigest()
 
     original = hashlib.md5
-    monkeypatch.setattr("classifier.data.cifar10.hashlib.md5", ReplacingHash)
+    monkeypatch.setattr("classifier.data.cifar_base.hashlib.md5", ReplacingHash)
     with contextlib.suppress(ValueError):
         CIFAR10(root=str(cifar_root)).setup("fit")
     assert file.read_bytes().startswith(b"cposix")

@@ -1,4 +1,4 @@
-"""FashionMNIST: its files, and the report of damaged ones."""
+"""IDX files: their values, and the report of damaged ones."""
 
 import math
 import os
@@ -9,7 +9,6 @@ import torch
 from helpers.data_files import make_images, write_fashion_mnist
 
 from classifier import FashionMNIST
-from classifier.data.fashion_mnist import PUBLISHED
 
 
 def test_images_and_labels_are_those_of_the_files(fashion_root):
@@ -52,8 +51,8 @@ def test_a_damaged_file_is_reported_with_its_damage_and_which_file_to_delete(tmp
 def test_a_file_with_the_size_of_the_published_one_and_other_contents_is_reported(tmp_path, monkeypatch):
     write_fashion_mnist(tmp_path)
     file = tmp_path / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
-    published = {**PUBLISHED, file.name: ((130, 28, 28), zlib.crc32(file.read_bytes()))}
-    monkeypatch.setattr("classifier.data.fashion_mnist.PUBLISHED", published)
+    published = {**FashionMNIST.published, file.name: ((130, 28, 28), zlib.crc32(file.read_bytes()))}
+    monkeypatch.setattr(FashionMNIST, "published", published)
     FashionMNIST(root=str(tmp_path)).setup("test")
     content = bytearray(file.read_bytes())
     content[5000] ^= 1
