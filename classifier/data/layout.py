@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classifier.data.listing import has_image_extension, list_direct_files, list_subfolders
+from classifier.data.roots import describe_missing_folder
 from classifier.data.splits import SPLITS, find_split, looks_like_split
 from classifier.errors import UserError, make_printable
 
@@ -41,10 +42,8 @@ def find_layout(root: Path, min_classes: int = 2) -> Layout:
     Raises:
         UserError: The folder does not exist, is organised in another way, or has a class that cannot be used.
     """
-    shown = make_printable(root)
     if not root.is_dir():
-        here = "" if root.is_absolute() else f" in {make_printable(Path.cwd())}"
-        raise UserError(f"there is no folder {shown}{here}: set --data.root to the folder of your images")
+        raise UserError(f"{describe_missing_folder(root)}: set --data.root to the folder of your images")
     names = list_subfolders(root)
     splits = _find_split_folders(root, names)
     if splits:

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import socket
-import tempfile
 from abc import abstractmethod
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import torchvision
 from torch import Tensor
 
 from classifier.data.base import ImageDataModule
+from classifier.data.downloads import make_download_folder
+from classifier.data.roots import describe_missing_folder, refuse_own_images
 from classifier.data.sources import ImageSource
-from classifier.errors import UserError, one_line
+from classifier.errors import UserError, make_printable, one_line
 
 DOWNLOAD_TIMEOUT = 5  # seconds without an answer
 
@@ -54,7 +55,7 @@ class TorchvisionDataModule(ImageDataModule):
             damages = {name: damage for name in self.files if (damage := self._describe_damage(folder / name))}
             reasons = [f"{name} {damage}" for name, damage in damages.items()] or [one_line(error)]
             raise UserError(
-                f"{type(self).__name__}: the files in {folder} are damaged: {'; '.join(reasons)}. "
+                f"{type(self).__name__}: the files in {make_printable(folder)} are damaged: {'; '.join(reasons)}. "
                 f"Delete {', '.join(damages) or 'them'}, and the next run downloads the files again"
             ) from error
 
@@ -62,36 +63,36 @@ class TorchvisionDataModule(ImageDataModule):
         """Download the files if any is missing. They are moved to the folder only after all are complete.
 
         Raises:
-            UserError: Files are missing and cannot be downloaded.
+            UserError: Files are missing and cannot be downloaded, or the root contains images of the user's own.
         """
-        folder = Path(self.hparams.root, self.folder)
+        root = Path(self.hparams.root)
+        folder = root / self.folder
         missing = [name for name in self.files if not (folder / name).is_file()]
         if not missing:
             return
+        refuse_own_images(root)
         reason = "download is switched off"
         if self.hparams.download:
             try:
-                self._download(folder)
+                self._download(root, folder)
                 return
             except (OSError, RuntimeError) as error:
                 reason = f"downloading failed: {one_line(error)}"
+        elif not root.exists():
+            reason = f"{describe_missing_folder(root)}, and {reason}"
         raise UserError(
-            f"{type(self).__name__} needs these files in {folder}: {', '.join(missing)} ({reason}). "
+            f"{type(self).__name__} needs these files in {make_printable(folder)}: {', '.join(missing)} ({reason}). "
             "No files are needed for: python -m classifier fit --config digits"
         )
 
-    def _download(self, folder: Path) -> None:
-        """Download all files to a temporary folder, and then move them to `folder`."""
+    def _download(self, root: Path, folder: Path) -> None:
+        """Download all files to a temporary folder below `root`, and then move them to `folder`."""
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (
-                tempfile.TemporaryDirectory(dir=self.hparams.root, prefix=".download-") as unfinished,
-                contextlib.redirect_stdout(io.StringIO()),
-            ):
+            with make_download_folder(root, folder) as unfinished, contextlib.redirect_stdout(io.StringIO()):
                 self.torchvision_class(unfinished, download=True)
                 for name in self.files:
-                    Path(unfinished, self.folder, name).replace(folder / name)
+                    (unfinished / self.folder / name).replace(folder / name)
         finally:
             socket.setdefaulttimeout(timeout)
