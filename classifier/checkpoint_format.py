@@ -135,7 +135,7 @@ DESCRIPTION: dict[str, Any] = {
     "dark_background": FLAG,
     "decoding": {"resize!": RESIZE, "max_value!": MAX_VALUE, "max_pixels!": COUNT},  # of datasets of image files
     "training_images": HASHES,
-    "training_order": TEXT,
+    "image_digests": {ANY: TEXT},
     "pytorch-lightning_version!": VERSION,
     "optimizer_states": [{"state!": TABLE, "param_groups!": [{"params!": [COUNT]}]}],
     "lr_schedulers": [TABLE],

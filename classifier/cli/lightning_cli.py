@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import classifier
 from classifier.callbacks.console import ConsoleReporter
+from classifier.callbacks.image_scores import ImageScores
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seed, check_seeds, set_classes
@@ -139,7 +140,7 @@ class ClassifierCLI(LightningCLI):
         """Check the configuration, and set the number of threads."""
         check_types(self.config)
         check_config(self.config, self.resolved, self.command)
-        if self.config.get("output") is not None:
+        if self.command != "fit" and self.config.output is not None:
             check_output(self.config.output)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)
@@ -162,13 +163,14 @@ class ClassifierCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Return the Trainer with logger, checkpoints and callbacks, unless they are switched off."""
         settings = self.config_init.trainer
-        callbacks = trainer_setup.make_evaluation_callbacks(settings, self.config.get("output"))
+        callbacks = trainer_setup.make_evaluation_callbacks(settings)
         if any(isinstance(callback, ConsoleReporter) for callback in callbacks):
             kwargs["enable_progress_bar"] = True  # it is the bar
         kwargs["profiler"] = settings.profiler or NoProfiler()
         kwargs["plugins"] = trainer_setup.make_plugins(settings.plugins)
         if self.command != "fit":
             kwargs.update(logger=False, enable_checkpointing=False)
+            callbacks.append(ImageScores(self.config.output))
         else:
             has_validation_images = self.datamodule.has_validation_images
             callbacks += trainer_setup.make_fit_callbacks(settings, self.config.pictures, has_validation_images)

@@ -10,7 +10,6 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.callbacks.checkpointing import AtomicCheckpointIO, EpochCheckpoint
 from classifier.callbacks.completeness import CompletenessCheck
-from classifier.callbacks.image_scores import ImageScores
 from classifier.callbacks.recorder import ResultsRecorder
 from classifier.callbacks.sigterm import KeepSigtermHandler
 from classifier.callbacks.tensorboard import TensorBoardReporter
@@ -24,14 +23,9 @@ from classifier.runs.folders import LOGS, create_run_dir
 from classifier.runs.logger import RunLogger
 
 
-def make_evaluation_callbacks(settings: Any, output: str | None = None) -> list[Callback]:
-    """Return the callbacks that every command uses.
-
-    Args:
-        settings: Settings of the Trainer.
-        output: CSV file that `test` and `validate` write, or None.
-    """
-    return [KeepSigtermHandler(), CompletenessCheck(), *make_printers(settings), ImageScores(output)]
+def make_evaluation_callbacks(settings: Any) -> list[Callback]:
+    """Return the callbacks that every command uses; `settings` are those of the Trainer."""
+    return [KeepSigtermHandler(), CompletenessCheck(), *make_printers(settings)]
 
 
 def make_fit_callbacks(settings: Any, pictures: bool, has_validation_images: bool) -> list[Callback]:

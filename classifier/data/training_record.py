@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,23 +12,25 @@ from classifier.data.base import ImageDataModule
 from classifier.data.dataset import ImageDataset
 from classifier.errors import UserError
 
+NAMES = {"val": "validation", "test": "test"}
+
 
 class TrainingRecord(NamedTuple):
     """The images that a network was trained on.
 
     Args:
         images: Sorted content hashes of the training images, an int64 tensor (N,) on the CPU.
-        order: Hexadecimal digest of the hashes and the labels in the order of the training set; "" if unknown.
+        digests: Hexadecimal digests of the hashes and the labels in the order of the dataset, by split.
         decoding: Settings that change the pixels of a decoded image, and therefore its content hash.
     """
 
     images: Tensor
-    order: str
+    digests: dict[str, str]
     decoding: dict[str, Any]
 
     def save(self, checkpoint: dict[str, Any]) -> None:
         """Add the record to a checkpoint, which contains the settings of the data already."""
-        checkpoint["training_images"], checkpoint["training_order"] = self.images, self.order
+        checkpoint["training_images"], checkpoint["image_digests"] = self.images, self.digests
 
 
 def load_record(checkpoint: dict[str, Any]) -> TrainingRecord | None:
@@ -37,17 +39,17 @@ def load_record(checkpoint: dict[str, Any]) -> TrainingRecord | None:
         return None
     return TrainingRecord(
         checkpoint["training_images"],
-        checkpoint.get("training_order", ""),
+        checkpoint.get("image_digests", {}),
         get_decoding(
-            checkpoint.get("datamodule_hyper_parameters", {}), checkpoint["hyper_parameters"].get("image_shape", ())
+            checkpoint.get("datamodule_hyper_parameters", {}), checkpoint["hyper_parameters"].get("image_shape")
         ),
     )
 
 
-def get_decoding(hparams: Mapping[str, Any], image_shape: Iterable[int]) -> dict[str, Any]:
+def get_decoding(hparams: Mapping[str, Any], image_shape: Any) -> dict[str, Any]:
     """Return the settings that change the pixels of decoded images: hyperparameters of the data, and `image_shape`."""
     settings = {name: hparams[name] for name in ("resize", "max_value") if name in hparams}
-    return {"image_shape": tuple(image_shape), **settings}
+    return {"image_shape": tuple(image_shape) if isinstance(image_shape, (list, tuple)) else None, **settings}
 
 
 def make_record(data: Any) -> TrainingRecord | None:
@@ -65,13 +67,18 @@ def make_record(data: Any) -> TrainingRecord | None:
 
 
 def describe_training_set(data: ImageDataModule) -> TrainingRecord:
-    """Return the record of a training set, whose images are hashed if they are not yet."""
-    dataset = data.datasets["train"]
-    hashes = dataset.source.get_hashes()
+    """Return the record of a data module that is set up for `fit`; images are hashed if they are not yet."""
+    digests = {split: digest_images(dataset) for split, dataset in data.datasets.items()}
+    images = data.datasets["train"].source.get_hashes().sort().values
+    return TrainingRecord(images, digests, get_decoding(data.hparams, data.image_shape))
+
+
+def digest_images(dataset: ImageDataset) -> str:
+    """Return a hexadecimal digest of the images and the labels of a dataset in their order."""
     digest = hashlib.blake2b(digest_size=16)
-    for values in (hashes, dataset.labels.cpu()):
+    for values in (dataset.source.get_hashes(), dataset.labels.cpu()):
         digest.update(values.contiguous().numpy().astype("<i8").tobytes())
-    return TrainingRecord(hashes.sort().values, digest.hexdigest(), get_decoding(data.hparams, data.image_shape))
+    return digest.hexdigest()
 
 
 def check_training_set(record: TrainingRecord | None, data: Any, advice: str) -> None:
@@ -110,7 +117,7 @@ def describe_changes(old: TrainingRecord, new: TrainingRecord) -> str | None:
         return " and ".join([verb, *(f"{count:,} {what}" for count, what in rest)]) + (
             " the training set since the checkpoint"
         )
-    if old.order and old.order != new.order:
+    if "train" in list_changed_splits(old, new):
         return (
             "the training set has the same images as at the checkpoint, but in another order or with other labels, "
             "because files were renamed or moved to another class"
@@ -118,14 +125,38 @@ def describe_changes(old: TrainingRecord, new: TrainingRecord) -> str | None:
     return None
 
 
+def list_changed_splits(old: TrainingRecord, new: TrainingRecord) -> list[str]:
+    """Return the splits whose images, labels or order differ between two records."""
+    return [split for split, digest in new.digests.items() if old.digests.get(split, digest) != digest]
+
+
+def describe_evaluation_changes(record: TrainingRecord | None, data: Any) -> str | None:
+    """Return a warning if a resumed run evaluates other images than before its checkpoint, or None.
+
+    Args:
+        record: The record in the checkpoint, or None.
+        data: The data module, set up for `fit`.
+    """
+    if record is None or not isinstance(data, ImageDataModule) or "train" not in data.datasets:
+        return None
+    changed = [NAMES[split] for split in list_changed_splits(record, describe_training_set(data)) if split in NAMES]
+    if not changed:
+        return None
+    return (
+        f"the {' and '.join(changed)} images have changed since the checkpoint: results of earlier epochs are those of "
+        "the previous images"
+    )
+
+
 def describe_decoding(old: dict[str, Any], new: dict[str, Any]) -> str | None:
     """Return which settings that `get_decoding` returns differ between training and other data, or None."""
     changed = [
         f"{name} is {new[name]}, and was {old[name]} in training"
-        for name in old.keys() & new.keys()
-        if old[name] != new[name]
+        for name in old
+        if name in new
+        and old[name] != new[name]
         # Without a value, it is chosen by the images, and has no effect on those with 8 bits.
-        and not (name == "max_value" and None in (old[name], new[name]))
+        and None not in (old[name], new[name])
     ]
     return "; ".join(changed) or None
 
@@ -151,8 +182,8 @@ def describe_older_split(checkpoint: dict[str, Any], data: Any) -> str | None:
         return None
     splits = getattr(data, "splits", ())
     given = getattr(data, "given_splits", splits)
-    chosen = [split for split in ("val", "test") if split in splits and split not in given]
-    names = " and ".join({"val": "validation", "test": "test"}[split] for split in chosen)
+    chosen = [split for split in NAMES if split in splits and split not in given]
+    names = " and ".join(NAMES[split] for split in chosen)
     if not names:
         return None
     return (

@@ -17,6 +17,7 @@ from classifier.data.decoding import STORED_SETTINGS, Decoding
 from classifier.data.training_record import (
     TrainingRecord,
     check_training_set,
+    describe_evaluation_changes,
     describe_older_split,
     load_record,
     make_record,
@@ -122,6 +123,8 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         data = getattr(self.trainer, "datamodule", None)
         if self.trainer.state.fn == "fit":
             check_training_set(self.training_record, data, "leave out ckpt_path")
+            if warning := describe_evaluation_changes(self.training_record, data):
+                rank_zero_warn(warning)
         if warning := describe_older_split(checkpoint, data):
             rank_zero_warn(warning)
 

@@ -25,7 +25,7 @@ def make_model(indices=(), **decoding):
     """Return an untrained network that seems to be trained on the given training images of Digits."""
     torch.manual_seed(0)
     model = MLP(image_shape=(1, 8, 8))
-    model.training_record = TrainingRecord(list_hashes(list(indices)), "", {"image_shape": (1, 8, 8), **decoding})
+    model.training_record = TrainingRecord(list_hashes(list(indices)), {}, {"image_shape": (1, 8, 8), **decoding})
     return model
 
 

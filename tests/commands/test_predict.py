@@ -179,6 +179,7 @@ def test_files_that_are_not_images_are_named_and_skipped(capsys):
         ("a.png nowhere", 1, "nowhere: no such file or folder"),
         ("lightning_logs", 1, "lightning_logs contains no image files"),
         ("a.png --output nowhere/a.csv", 1, "--output nowhere/a.csv cannot be written: No such file"),
+        ("a.png --output preds.json", 2, "--output preds.json: the table is written as CSV, so give the file a name"),
         ("a.png --batch_size 0", 2, "--batch_size"),
         ("a.png --invert perhaps", 2, "--invert"),
         ("a.png --trainer.accelerator cpu --trainer.devices 2", 2, "unrecognized arguments: --trainer.accelerator"),
@@ -198,6 +199,13 @@ def test_function_raises_a_setting_error_for_an_accelerator_that_does_not_exist(
     Image.new("L", (8, 8)).save("a.png")
     with pytest.raises(SettingError, match="frob"):
         predict(["a.png"], accelerator="frob")
+
+
+@pytest.mark.usefixtures("_trained")
+def test_file_name_that_a_spreadsheet_would_run_as_a_formula_is_escaped_in_the_csv(capsys):
+    Image.new("L", (8, 8)).save("=1+1.png")
+    assert run_predict(capsys, "=1+1.png", "--output", "predictions.csv")[0] == 0
+    assert read_rows()[0]["file"] == "'=1+1.png"
 
 
 @pytest.mark.usefixtures("_trained")

@@ -11,6 +11,7 @@ from classifier.data.training_record import (
     check_training_set,
     describe_changes,
     describe_decoding,
+    describe_evaluation_changes,
     describe_older_split,
     describe_training_set,
     find_trained_images,
@@ -70,6 +71,15 @@ def test_labels_count_as_a_part_of_the_training_set_and_names_and_folders_do_not
     assert "or with other labels" in describe_changes(before, describe(list(range(100)), relabelled=1))
 
 
+def test_changes_of_evaluated_images_are_reported_by_split():
+    record, data = describe([5, 6]), make_data(indices={"train": [5, 6], "val": [9, 8], "test": [7]})
+    assert describe_evaluation_changes(record, data) is None  # not set up
+    data.setup("fit")
+    assert describe_evaluation_changes(record, data).startswith("the validation and test images have changed since")
+    assert describe_evaluation_changes(describe_training_set(data), data) is None
+    assert describe_evaluation_changes(None, data) is None
+
+
 def test_training_set_is_not_compared_without_a_record_or_an_image_data_module():
     data, record = make_data(indices={"train": [500, 501]}), describe(list(range(100)))
     data.setup("fit")
@@ -90,11 +100,12 @@ def test_image_counts_as_trained_on_only_if_all_its_pixels_are_equal():
 
 def test_settings_of_the_decoding_that_differ_are_named_unless_the_images_decide_them():
     old = get_decoding({"resize": "letterbox", "max_value": None, "lr": 1}, [3, 32, 32])
+    assert old == {"resize": "letterbox", "max_value": None, "image_shape": (3, 32, 32)}
     assert describe_decoding(old, get_decoding({"resize": "letterbox", "max_value": 4095.0}, (3, 32, 32))) is None
     new = get_decoding({"resize": "crop"}, (3, 32, 32))
     assert describe_decoding(old, new) == "resize is crop, and was letterbox in training"
     given = {"max_value": 255.0}, {"max_value": 4095.0}
-    assert "max_value is 4095.0" in describe_decoding(*(get_decoding(hparams, ()) for hparams in given))
+    assert "max_value is 4095.0" in describe_decoding(*(get_decoding(hparams, None) for hparams in given))
 
 
 def test_split_of_an_older_version_is_reported_for_images_that_have_no_split_of_their_own():

@@ -1,4 +1,4 @@
-"""Run `predict` and `export` on a disk that is full, read-only or limited, and check the files that they leave.
+"""Run `predict`, `test` and `export` on a disk that is full, read-only or limited, and check the files that they leave.
 
     python tests/fuzz/outputs.py --count 100 --seed 0
 
@@ -29,6 +29,7 @@ from helpers.processes import SERVER, run_as_program
 FIT = ("fit", "--config=digits", "--pictures=false", "--trainer.max_epochs=1", "--trainer.limit_train_batches=2")
 COMMANDS = {
     "predictions.csv": ("predict", "images", "--output=predictions.csv"),
+    "scores.csv": ("test", "--output=scores.csv"),
     "model.pth": ("export", "--output=model.pth"),
     "model.pt2": ("export", "--output=model.pt2"),
     "model.onnx": ("export", "--output=model.onnx"),

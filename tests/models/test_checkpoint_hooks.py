@@ -214,13 +214,20 @@ def test_a_resumed_run_is_refused_if_its_training_images_have_changed(make_train
         fit_files(make_trainer, 2, "last.ckpt", indices=changed)
     with pytest.raises(UserError, match="another order or with other labels"):
         fit_files(make_trainer, 2, "last.ckpt", relabelled=1)
-    fit_files(make_trainer, 2, "last.ckpt", folder="moved", indices={"test": [5, 6, 7]})
+    fit_files(make_trainer, 2, "last.ckpt", folder="moved")
     resumed = read_checkpoint("last.ckpt")
     fit_files(make_trainer, 2)
     uninterrupted = read_checkpoint("last.ckpt")
     assert torch.equal(resumed["training_images"], uninterrupted["training_images"])
     for name, weights in uninterrupted["state_dict"].items():
         assert torch.equal(resumed["state_dict"][name], weights)
+
+
+def test_a_resumed_run_that_evaluates_other_images_than_before_is_reported(make_trainer):
+    fit_files(make_trainer)
+    message = "the test images have changed since the checkpoint: results of earlier epochs are those of the previous"
+    with pytest.warns(UserWarning, match=message):
+        fit_files(make_trainer, 2, "last.ckpt", indices={"test": [5, 6, 7]})
 
 
 def test_a_network_that_is_evaluated_on_other_images_keeps_the_record_of_those_it_was_trained_on(make_trainer):

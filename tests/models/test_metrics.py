@@ -158,7 +158,7 @@ def score(devices: int, count: int, file: Path) -> None:
     model, data = MLP(image_shape=(1, 8, 8)), FewDigits(test_batch_size=1)
     data.count = count
     images, _ = data.read("test")
-    model.training_record = TrainingRecord(ImagesInMemory(images[::3]).get_hashes().sort().values, "", {})
+    model.training_record = TrainingRecord(ImagesInMemory(images[::3]).get_hashes().sort().values, {}, {})
     trainer = L.Trainer(
         accelerator="cpu", devices=devices, strategy="ddp_fork" if devices > 1 else "auto", logger=False,
         enable_progress_bar=False, callbacks=[WriteMetrics(file), ImageScores(str(file.with_suffix(".csv")))],
