@@ -41,6 +41,7 @@ COMMANDS = {
     "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images.", takes_argv=True),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
     "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
+    "clear_cache": Command("classifier.commands.clear_cache", "Delete the decoded images that are cached on disk."),
 }
 
 HELP = f"""usage: {PROG} COMMAND [options]
@@ -48,7 +49,7 @@ HELP = f"""usage: {PROG} COMMAND [options]
 Train, evaluate and export image classifiers, and predict with them.
 
 commands:
-{chr(10).join(f"  {name:<10} {command.help}" for name, command in COMMANDS.items())}
+{chr(10).join(f"  {name:<12} {command.help}" for name, command in COMMANDS.items())}
 
 {PROG} COMMAND --help shows the options of a command.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import platformdirs
 from lightning.pytorch.utilities import rank_zero_warn
 
-from classifier.data.cache_entries import Contents, count_bytes, read_entry, write_entry
+from classifier.data.cache_entries import OVERHEAD, Contents, read_entry, write_entry
 from classifier.errors import make_printable
 from classifier.files import ABANDONED, atomic_write, remove_unfinished
 
@@ -46,7 +46,8 @@ class DiskCache:
 
     def __init__(self, folder: Path | None = None, max_bytes: int = 10 * 10**9) -> None:
         self.folder, self.max_bytes = folder or find_cache_folder(), max_bytes
-        self.is_default = folder is None
+        # Without a home folder, or with a wrong environment variable, the default depends on the working directory.
+        self.is_usable = folder is not None or self.folder.is_absolute()
 
     def get_path(self, key: str) -> Path:
         """Return the path of an entry."""
@@ -60,7 +61,7 @@ class DiskCache:
             shape: Number of files, and channels, height and width of the decoded images.
             with_images: Whether the images are needed.
         """
-        if self.max_bytes == 0 or (self.is_default and not self.folder.is_absolute()):
+        if self.max_bytes == 0 or not self.is_usable:
             return None
         path = self.get_path(key)
         contents = read_entry(path, key, shape, with_images)
@@ -69,7 +70,7 @@ class DiskCache:
                 os.utime(path)
         return contents
 
-    def write(self, key: str, contents: Contents, shape: tuple[int, int, int, int]) -> None:
+    def write(self, key: str, contents: Contents) -> None:
         """Write an entry, and delete the least recently used ones that exceed the limit.
 
         If the entry is larger than the limit or cannot be written, that is reported, and nothing is written.
@@ -77,27 +78,23 @@ class DiskCache:
         Args:
             key: 32 hexadecimal digits.
             contents: The contents of the entry.
-            shape: Number of files, and channels, height and width of the decoded images.
         """
         if self.max_bytes == 0:
             return
-        size = count_bytes(shape[0], shape[1:], contents.images is not None)
+        size = contents.count_bytes() + OVERHEAD
         if size > self.max_bytes:
-            reason = f"their {size / 1e6:,.0f} MB are above the limit of {self.max_bytes / 1e6:,.0f} MB"
-            rank_zero_warn(f"decoded images are not cached on disk, because {reason}")
+            _report(f"{size / 1e6:,.1f} MB exceed the limit of {self.max_bytes / 1e6:,.1f} MB")
             return
         path = self.get_path(key)
         try:
-            if self.is_default and not self.folder.is_absolute():
+            if not self.is_usable:
                 raise OSError("there is no home folder")
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with atomic_write(path) as unfinished:
                 write_entry(unfinished, key, contents)
-        except OSError as error:
-            reason = f"{make_printable(self.folder)} cannot be written to: {error.strerror or error}"
-            rank_zero_warn(f"decoded images are not cached on disk, because {reason}")
-        else:
             self._delete_least_recently_used(path)
+        except OSError as error:
+            _report(f"{make_printable(self.folder)} cannot be written to: {error.strerror or error}")
 
     def _list_entries(self) -> Iterator[Entry]:
         """Yield the entries in the folder; none if it cannot be listed."""
@@ -127,6 +124,11 @@ class DiskCache:
         return len(sizes), sum(sizes)
 
 
+def _report(reason: str) -> None:
+    """Print why nothing was written."""
+    rank_zero_warn(f"decoded images are not cached on disk: {reason}")
+
+
 def _delete(entry: Entry) -> int:
     """Delete an entry if it still exists, and return its size in bytes."""
     Path(entry.path).unlink(missing_ok=True)
@@ -143,5 +145,5 @@ def describe_old_cache(root: Path) -> str | None:
             if own and len(own) == len(names):
                 return f"{make_printable(folder)} is no longer used and may be deleted"
             if own:
-                return f"{make_printable(folder)} has files such as {own[0]} that are no longer used and may be deleted"
+                return f"{make_printable(folder)}: files of an earlier version, such as {own[0]}, may be deleted"
     return None

@@ -39,16 +39,9 @@ class Contents:
     brightest: int
     images: Tensor | None = None
 
-
-def count_bytes(num_files: int, image_shape: tuple[int, int, int], with_images: bool) -> int:
-    """Return the largest size of an entry in bytes.
-
-    Args:
-        num_files: Number of files N.
-        image_shape: Channels, height and width of the decoded images.
-        with_images: Whether the entry contains the images.
-    """
-    return num_files * (16 + with_images * math.prod(image_shape)) + OVERHEAD
+    def count_bytes(self) -> int:
+        """Return the size of the tensors in bytes."""
+        return sum(tensor.nbytes for tensor in (self.kept, self.hashes, self.images) if tensor is not None)
 
 
 def write_entry(path: Path, key: str, contents: Contents) -> None:
@@ -62,12 +55,13 @@ def write_entry(path: Path, key: str, contents: Contents) -> None:
     values = {"max_value": contents.max_value, "darkest": contents.darkest, "brightest": contents.brightest}
     arrays = {"kept": contents.kept, "hashes": contents.hashes, "images": contents.images}
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{key}/values.json", json.dumps(values))
+        archive.writestr(zipfile.ZipInfo(f"{key}/values.json"), json.dumps(values))
         for name, tensor in arrays.items():
             if tensor is None:
                 continue
             array = tensor.numpy()
-            with archive.open(f"{key}/{name}.npy", "w", force_zip64=True) as member:
+            # A ZipInfo without a time makes equal contents equal files.
+            with archive.open(zipfile.ZipInfo(f"{key}/{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
                 stored = _get_bytes(array)
                 for start in range(0, len(stored), CHUNK):
@@ -89,7 +83,7 @@ def read_entry(path: Path, key: str, shape: tuple[int, int, int, int], with_imag
     """
     num_files, *image_shape = shape
     try:
-        limit = count_bytes(num_files, shape[1:], with_images=True)
+        limit = num_files * (16 + math.prod(image_shape)) + OVERHEAD  # 16 bytes for two integers
         with (
             open_regular_file(path, limit, follow_links=False) as file,
             zipfile.ZipFile(file) as archive,

@@ -40,8 +40,8 @@ def load_contents(files: ImagesInFiles, in_memory: bool, cache: DiskCache, num_f
         UserError: The intensity range has to be chosen, but some files have integers with more than 8 bits and others
             have floating-point values. Or a file changes while it is read.
     """
-    key, shape = get_key(files, num_for_range), (len(files), *files.image_shape)
-    contents = cache.read(key, shape, in_memory)
+    key = get_key(files, num_for_range)
+    contents = cache.read(key, (len(files), *files.image_shape), in_memory)
     if contents is not None and _update_problems(contents, files):
         return contents
     scan = Scan.start(files, in_memory)
@@ -52,7 +52,7 @@ def load_contents(files: ImagesInFiles, in_memory: bool, cache: DiskCache, num_f
         max_value = choose_range(files, scan, num_for_range)
         scan.decode_again(files, max_value)
     contents = scan.finish(max_value if scan.highest else None)
-    cache.write(key, contents, shape)
+    cache.write(key, contents)
     return contents
 
 
@@ -113,8 +113,9 @@ class MeasuredFiles(Dataset):
     def __getitems__(self, indices: list[int]) -> tuple[FileBatch, Statistics]:
         """Return the readable images among the given indices, and their statistics."""
         batch = self.files.__getitems__(indices)
-        pixels = batch.images.flatten(1)
-        return batch, Statistics(hash_images(batch.images), pixels.amin(dim=1), pixels.amax(dim=1))
+        pixels = batch.images.flatten(1).numpy()  # NumPy reduces bytes 20 times as fast as PyTorch
+        darkest, brightest = torch.from_numpy(pixels.min(axis=1)), torch.from_numpy(pixels.max(axis=1))
+        return batch, Statistics(hash_images(batch.images), darkest, brightest)
 
 
 def iterate(files: ImagesInFiles, description: str) -> Iterator[tuple[FileBatch, Statistics]]:

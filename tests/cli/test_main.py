@@ -39,7 +39,7 @@ def test_help_lists_every_command_without_importing_pytorch(option):
     assert status == 0
     assert printed.startswith("usage: python -m classifier COMMAND [options]\n")
     for name, command in COMMANDS.items():
-        assert f"  {name:<10} {command.help}\n" in printed
+        assert f"  {name:<12} {command.help}\n" in printed
     assert "classifier.cli.main" in imported
     assert not imported & HEAVY_PACKAGES
 
@@ -74,7 +74,7 @@ def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):
 
 def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch():
     status, printed, lines = run_and_list_imports("fti", "--config", "digits")
-    message = "there is no command fti: give one of fit, validate, test, predict, export; did you mean fit?"
+    message = "there is no command fti: give one of fit, validate, test, predict, export, clear_cache; did you mean fit?"
     assert (status, printed) == (2, "")
     assert f"python -m classifier: error: {message}" in lines
     assert not lines & HEAVY_PACKAGES
@@ -83,11 +83,11 @@ def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a command is missing: give one of fit, validate, test, predict, export"),
-        (["frob"], "there is no command frob: give one of fit, validate, test, predict, export"),
+        ([], "a command is missing: give one of fit, validate, test, predict, export, clear_cache"),
+        (["frob"], "there is no command frob: give one of fit, validate, test, predict, export, clear_cache"),
         (
             ["pedict"],
-            "there is no command pedict: give one of fit, validate, test, predict, export; did you mean predict?",
+            "there is no command pedict: give one of fit, validate, test, predict, export, clear_cache; did you mean predict?",
         ),
     ],
 )

@@ -1,173 +1,207 @@
-"""The cache of decoded images on disk."""
+"""The cache folder: what is written, used, limited in size, deleted and left alone."""
 
 import os
-import zipfile
+import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from classifier import ImageFolder
-from classifier.data.decoding import decode
+from classifier.data.cache import DiskCache, describe_old_cache, find_cache_folder
+from classifier.data.cache_entries import Contents
+from classifier.data.contents import load_contents
+from classifier.data.decoding import Decoding
+from classifier.data.sources import ImagesInFiles
 
-NUM_FILES = 51  # of `split_root`
-
-
-def load_images(root: Path, **options) -> dict[str, torch.Tensor]:
-    """Return the images of every split of a new ImageFolder."""
-    data = ImageFolder(str(root), image_size=8, **options)
-    data.setup("fit")
-    return {split: dataset[:][0] for split, dataset in data.datasets.items()}
+SHAPE = (2, 3, 64, 64)
 
 
-def write_changed_byte(file: Path, position: int) -> None:
-    """Change one bit of a byte of a file."""
-    content = bytearray(file.read_bytes())
-    content[position] ^= 1
-    file.write_bytes(content)
+def make_contents(level: int, with_images: bool = True) -> Contents:
+    """Return the contents of two files; entries with images have 25 kB."""
+    images = torch.full(SHAPE, level, dtype=torch.uint8) if with_images else None
+    return Contents(torch.arange(2), torch.tensor([level, 7]), [], None, level, level, images)
+
+
+def make_key(number: int) -> str:
+    """Return the key of a number."""
+    return f"{number:032x}"
+
+
+def write(cache: DiskCache, *numbers: int) -> None:
+    """Write one entry per number, and set the time of its last use to that number."""
+    for number in numbers:
+        cache.write(make_key(number), make_contents(number))
+        os.utime(cache.get_path(make_key(number)), (number, number))
+
+
+def list_numbers(cache: DiskCache) -> list[int]:
+    """Return the numbers of all entries."""
+    return sorted(int(path.stem.removeprefix("images-"), 16) for path in cache.folder.iterdir())
 
 
 @pytest.fixture
-def decoded(monkeypatch):
-    """Return the list of the files that were decoded; it grows with every one."""
-    paths = []
-
-    def record_and_decode(path, decoding):
-        paths.append(path)
-        return decode(path, decoding)
-
-    monkeypatch.setattr("classifier.data.sources.decode", record_and_decode)
-    return paths
+def cache(tmp_path):
+    """Return a cache in a folder that does not exist yet."""
+    return DiskCache(tmp_path / "new/cache", max_bytes=10**6)
 
 
-def test_unchanged_files_are_decoded_only_once(split_root, decoded):
-    first = load_images(split_root)
-    assert len(decoded) == NUM_FILES
-    decoded.clear()
-    second = load_images(split_root)
-    assert not decoded
-    assert all(torch.equal(first[split], second[split]) for split in first)
+def test_the_default_is_in_the_cache_folder_of_the_user_and_readable_by_nobody_else(tmp_path):
+    cache = DiskCache()
+    assert cache.folder == find_cache_folder() == tmp_path / "user_cache/classifier/images"
+    write(cache, 1)
+    assert cache.folder.stat().st_mode & 0o777 == 0o700
+    assert DiskCache().read(make_key(1), SHAPE, with_images=True).darkest == 1
 
 
-def test_files_are_decoded_again_after_a_change_of_content_time_or_image_shape(split_root, decoded):
-    load_images(split_root)
-    decoded.clear()
-    Image.new("RGB", (20, 20), "white").save(split_root / "train/cat/00.png")
-    changed = load_images(split_root)
-    assert len(decoded) == NUM_FILES
-    assert (changed["train"][24] == 255).all()
-    os.utime(split_root / "train/cat/01.jpg", (0, 0))
-    load_images(split_root)
-    assert len(decoded) == 2 * NUM_FILES
-    assert len(list((split_root / ".cache").iterdir())) == 1
+def test_an_entry_is_read_as_it_was_written_last(cache):
+    assert cache.read(make_key(1), SHAPE, with_images=True) is None
+    cache.write(make_key(1), make_contents(1, with_images=False))
+    assert cache.read(make_key(1), SHAPE, with_images=True) is None
+    cache.write(make_key(1), make_contents(2))
+    assert cache.read(make_key(1), SHAPE, with_images=False).images is None
+    assert torch.equal(cache.read(make_key(1), SHAPE, with_images=True).images, make_contents(2).images)
+    assert list_numbers(cache) == [1]
 
-    load_images(split_root, channels=1)
-    assert len(decoded) == 3 * NUM_FILES
-    load_images(split_root)
-    load_images(split_root, channels=1)
-    assert len(decoded) == 3 * NUM_FILES
+
+def test_the_least_recently_used_entries_are_deleted_until_the_others_are_within_the_limit(cache):
+    write(cache, 1, 2, 3, 4)
+    assert cache.read(make_key(1), SHAPE, with_images=False) is not None  # is now the most recently used one
+    cache.max_bytes = 3 * cache.get_path(make_key(1)).stat().st_size
+    write(cache, 5)
+    assert list_numbers(cache) == [1, 4, 5]
+    cache.max_bytes -= 1
+    write(cache, 0)  # although it seems to have been used before all others
+    assert list_numbers(cache) == [0, 1]
+
+
+def test_an_entry_above_the_limit_is_not_written_deletes_nothing_and_is_reported(cache):
+    write(cache, 1)
+    cache.max_bytes = 24_000  # a little less than one entry
+    with pytest.warns(UserWarning, match=r"not cached on disk: 0\.0 MB exceed the limit of 0\.0 MB$"):
+        cache.write(make_key(2), make_contents(2))
+    assert list_numbers(cache) == [1]
+
+
+def test_a_limit_of_zero_turns_the_cache_off(cache):
+    write(cache, 1)
+    cache.max_bytes = 0
+    assert cache.read(make_key(1), SHAPE, with_images=True) is None
+    cache.write(make_key(2), make_contents(2))
+    assert list_numbers(cache) == [1]
+
+
+def test_other_files_links_and_folders_are_neither_counted_nor_deleted(cache, tmp_path):
+    cache.folder.mkdir(parents=True)
+    names = ["photo.png", f"images-{make_key(1)}.npz.bak", f"images-{make_key(1)[1:]}.npz", "images-.npz"]
+    for name in names:
+        (cache.folder / name).write_bytes(bytes(10**6))
+    (tmp_path / "precious.npz").write_bytes(bytes(10**6))
+    cache.get_path(make_key(2)).symlink_to(tmp_path / "precious.npz")
+    cache.get_path(make_key(3)).mkdir()
+    cache.max_bytes = 60_000
+    write(cache, 4, 5)
+    assert cache.read(make_key(4), SHAPE, with_images=True) is not None
+    assert cache.read(make_key(2), SHAPE, with_images=True) is None
+    count, size = cache.clear()
+    assert count == 2
+    assert 49_000 < size < 60_000
+    assert sorted(path.name for path in cache.folder.iterdir()) == sorted(
+        [*names, *(cache.get_path(make_key(number)).name for number in (2, 3))]
+    )
+    assert (tmp_path / "precious.npz").stat().st_size == 10**6
+
+
+def test_a_folder_that_is_a_link_is_used_because_the_user_has_made_it(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    write(DiskCache(tmp_path / "link"), 1)
+    assert list_numbers(DiskCache(tmp_path / "disk")) == [1]
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_a_folder_that_cannot_be_written_to_is_reported_in_one_line_and_the_images_are_returned(
+    tmp_path, is_default, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "text.png").write_text("no image")
+    files = ImagesInFiles([str(tmp_path / "text.png")], Decoding((1, 8, 8)))
+    cache = DiskCache(None if is_default else tmp_path / "file")
+    with pytest.warns(
+        UserWarning, match=r"^decoded images are not cached on disk: .*file\S* cannot be .*\S$"
+    ) as caught:
+        contents = load_contents(files, True, cache, 1)
+    assert len(caught) == 1
+    assert "\n" not in str(caught[0].message)
+    assert contents.images.shape == (0, 1, 8, 8)
+
+
+def test_without_a_home_folder_nothing_is_created(monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: "~/.cache/classifier")
+    with pytest.warns(UserWarning, match="there is no home folder"):
+        DiskCache().write(make_key(1), make_contents(1))
+    assert DiskCache().read(make_key(1), SHAPE, with_images=True) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_part_of_an_entry(cache, monkeypatch):
+    def fill(*_):
+        raise OSError(28, "No space left on device")
+
+    write(cache, 1)
+    monkeypatch.setattr("classifier.data.cache_entries.np.lib.format.write_array_header_1_0", fill)
+    with pytest.warns(UserWarning, match=r"No space left on device$"):
+        cache.write(make_key(2), make_contents(2))
+    assert list_numbers(cache) == [1]
+
+
+def test_threads_that_write_read_and_clear_at_the_same_time_see_complete_entries_only(cache):
+    cache.max_bytes = 100_000  # four entries
+    wrong: list[object] = []
+
+    def use(first: int) -> None:
+        try:
+            for number in [*range(first, first + 8)] * 2:
+                cache.write(make_key(number), make_contents(number))
+                contents = cache.read(make_key(number), SHAPE, with_images=True)
+                if contents is not None and not torch.equal(contents.images, make_contents(number).images):
+                    wrong.append(number)
+                if number % 5 == 0:
+                    cache.clear()
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=use, args=(first,)) for first in (1, 3, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= 100_000
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("names", "message"),
     [
-        lambda file: file.write_bytes(file.read_bytes()[:-5]),
-        lambda file: file.write_bytes(b""),
-        lambda file: np.savez(file, **{file.stem: np.array([Path()], dtype=object)}),
-        lambda file: np.savez(file, **{file.stem: np.zeros((NUM_FILES, 3, 8, 8))}),
-        lambda file: np.savez(file, images=np.zeros((NUM_FILES, 3, 8, 8), np.uint8)),
-        lambda file: np.savez(file, **{file.stem: np.zeros((NUM_FILES + 1, 3, 8, 8), np.uint8)}),
-        lambda file: write_changed_byte(file, file.stat().st_size // 2),
-        lambda file: file.rename(file.with_name("moved")) and file.symlink_to(file.with_name("moved")),
-        lambda file: file.unlink() or os.mkfifo(file),
+        ([], None),
+        (["mine.npz"], None),
+        ([f"3x8-{32 * '0'}.npz", f"1x64-{32 * 'a'}.checked"], r"{} is no longer used and may be deleted"),
+        (["mine.npz", f"3x8-{32 * '0'}.npy"], r"{}: files of an earlier version, such as 3x8-{}.npy, may be deleted"),
     ],
-    ids=["truncated", "empty", "pickle", "wrong type", "wrong key", "longer", "bit flip", "link", "pipe"],
+    ids=["empty", "other files", "our files", "both"],
 )
-def test_a_damaged_cache_is_replaced_and_code_in_it_is_not_run(split_root, damage):
-    first = load_images(split_root)
-    (file,) = (split_root / ".cache").glob("*.npz")
-    intact = file.read_bytes()
-    damage(file)
-    again = load_images(split_root)
-    assert all(torch.equal(first[split], again[split]) for split in first)
-    assert file.read_bytes() == intact
-
-
-@pytest.mark.parametrize("options", [{}, {"cache": 0}], ids=["in memory", "in files"])
-def test_a_cache_folder_that_is_a_link_or_a_file_is_reported_and_neither_read_nor_changed(
-    split_root, options, tmp_path
-):
-    first = load_images(split_root, **options)
-    elsewhere = tmp_path / "elsewhere"
-    (split_root / ".cache").rename(elsewhere)
-    (written,) = elsewhere.iterdir()
-    outdated = elsewhere / f"3x8-{32 * '0'}.npz"
-    outdated.touch()
-    written.write_bytes(b"damaged")
-    (split_root / ".cache").symlink_to(elsewhere)
-    for _ in range(2):
-        with pytest.warns(UserWarning, match="is a link or not a folder, so decoded images are not cached"):
-            again = load_images(split_root, **options)
-        assert all(torch.equal(first[split], again[split]) for split in first)
-        assert sorted(elsewhere.iterdir()) == sorted([written, outdated])
-        assert written.read_bytes() == b"damaged"
-        (split_root / ".cache").unlink()
-        (split_root / ".cache").touch()
-
-
-def test_only_files_that_the_cache_wrote_for_the_same_size_are_deleted(split_root):
-    folder, key = split_root / ".cache", 32 * "0"
+def test_a_cache_of_an_earlier_version_is_described_but_not_read(tmp_path, names, message):
+    assert describe_old_cache(tmp_path) is None
+    folder = tmp_path / ".cache"
     folder.mkdir()
-    outdated = [f"3x8-{key}.npz", f"3x8-{key}.npy", f"3x8-{key}.checked"]
-    kept = ["3x8-notes.npy", f"3x8-{key}0.npz", f"1x8-{key}.npz", f"3x8-{key.replace('0', 'g')}.npz", f"3x8-{key}.bak"]
-    for name in outdated + kept:
-        (folder / name).write_text(name)
-    (folder / f"3x8-{key.replace('0', '1')}.npz").symlink_to(split_root / "train/cat/00.png")
-    (folder / f"3x8-{key.replace('0', '2')}.npz").mkdir()
-    load_images(split_root)
-    left = {path.name for path in folder.iterdir()}
-    assert left.isdisjoint(outdated)
-    assert left > set(kept)
-    assert len(left) == len(kept) + 3  # the link, the folder, and the new file
-    assert (split_root / "train/cat/00.png").exists()
+    for name in names:
+        (folder / name).touch()
+    found = describe_old_cache(tmp_path)
+    assert found is None if message is None else found.startswith(message.format(folder, 32 * "0"))
 
 
-def test_files_that_stay_on_disk_are_checked_only_until_they_change(split_root, decoded):
-    ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
-    assert len(decoded) == NUM_FILES
-    ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
-    assert len(decoded) == NUM_FILES
-    os.utime(split_root / "train/cat/01.jpg", (0, 0))
-    ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
-    assert len(decoded) == 2 * NUM_FILES
-
-
-def test_a_record_of_a_check_that_the_cache_did_not_write_is_not_believed(split_root, decoded):
-    ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
-    (record,) = (split_root / ".cache").iterdir()
-    written = record.read_bytes()
-    for content in (b"", b"3x8-0", written + b"x"):
-        record.write_bytes(content)
-        decoded.clear()
-        ImageFolder(str(split_root), image_size=8, cache=0).prepare_data()
-        assert len(decoded) == NUM_FILES
-        assert record.read_bytes() == written
-
-
-def test_a_header_that_announces_a_huge_array_allocates_no_memory(split_root, monkeypatch):
-    first = load_images(split_root)
-    (file,) = (split_root / ".cache").iterdir()
-    with zipfile.ZipFile(file, "w") as archive, archive.open(f"{file.stem}.npy", "w") as member:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6)}
-        np.lib.format.write_array_header_1_0(member, header)
-    empty = torch.empty
-
-    def allocate(*shape, **options):
-        assert np.prod(shape[0] if isinstance(shape[0], tuple) else shape) < 10**6
-        return empty(*shape, **options)
-
-    monkeypatch.setattr(torch, "empty", allocate)
-    again = load_images(split_root)
-    assert all(torch.equal(first[split], again[split]) for split in first)
+def test_a_link_named_like_the_cache_of_an_earlier_version_is_not_described(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    Path(tmp_path, "elsewhere", f"3x8-{32 * '0'}.npz").touch()
+    (tmp_path / ".cache").symlink_to(tmp_path / "elsewhere")
+    assert describe_old_cache(tmp_path) is None

@@ -63,17 +63,24 @@ def test_batches_of_files_contain_the_readable_images_and_report_the_others(brok
     assert (files.count_workers() > 0) == (min_files == 1)
     batches = list(DataLoader(files, 2, collate_fn=identity_collate, num_workers=files.count_workers()))
     intact = read_image(broken / "intact.png", (1, 8, 8))
-    assert [indices for _, indices, _ in batches] == [[1], []]
-    assert torch.equal(batches[0][0][0], intact)
-    assert batches[1][0].shape == (0, 1, 8, 8)
-    assert [len(problems) for _, _, problems in batches] == [1, 1]
-    yielded = []
-    message = r"repair or remove 2 of 3 files: .*text\.png is not an image; .*cut\.jpg cannot be read"
-    with pytest.raises(ValueError, match=message):
-        yielded.extend(files.iter_batches("decoding"))
-    [(images, indices)] = yielded
-    assert indices == [1]
-    assert torch.equal(images[0], intact)
+    assert [batch.indices for batch in batches] == [[1], []]
+    assert torch.equal(batches[0].images[0], intact)
+    assert batches[1].images.shape == (0, 1, 8, 8)
+    assert [len(batch.problems) for batch in batches] == [1, 1]
+    assert "text.png is not an image" in batches[0].problems[0]
+    assert [(batch.highest, batch.is_float) for batch in batches] == [([None], [False]), ([], [])]
+
+
+def test_known_hashes_are_returned_without_reading_images_and_subsets_keep_theirs(sources):
+    memory, files = sources
+    hashes = memory.get_hashes()
+    assert torch.equal(files.get_hashes(), hashes)
+    assert len(hashes.unique()) == 12
+    known = torch.arange(12)
+    for source in (ImagesInMemory(memory.images, None, known), ImagesInFiles(["missing"] * 12, files.decoding, known)):
+        assert source.get_hashes() is known
+        assert source.subset(range(3, 11, 4)).get_hashes().tolist() == [3, 7]
+        assert source.subset(torch.tensor([9, 2])).get_hashes().tolist() == [9, 2]
 
 
 def test_gathering_a_file_that_cannot_be_decoded_names_it(broken):

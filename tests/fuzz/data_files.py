@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python tests/fuzz/dat
 from helpers.changed_files import change, make_images
 
 from classifier import CIFAR10, FashionMNIST
-from classifier.data.cache import load_decoded_images
+from classifier.data.cache import DiskCache
+from classifier.data.contents import load_contents
 from classifier.data.decoding import Decoding, read_image
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
@@ -86,14 +87,19 @@ def make_cache(folder: Path) -> Case:
         Image.new("RGB", (9, 8), (50 * i, 7, 200)).save(folder / f"{i}.png")
         paths.append(str(folder / f"{i}.png"))
     files = ImagesInFiles(paths, Decoding((3, 8, 8)))
-    expected = load_decoded_images(files, folder)
-    (cached,) = (folder / ".cache").iterdir()
+    cache = DiskCache(folder / "cache")
+    expected = load_contents(files, True, cache, 2)
+    (cached,) = cache.folder.iterdir()
     content = cached.read_bytes()
 
     def read(changed: bytes) -> str | None:
         cached.write_bytes(changed)
-        if not torch.equal(load_decoded_images(files, folder), expected):
-            return "wrong images"
+        found = load_contents(files, True, cache, 2)
+        tensors = (found.kept, found.hashes, found.images)
+        if not all(map(torch.equal, tensors, (expected.kept, expected.hashes, expected.images))):
+            return "wrong images, hashes or indices"
+        if (found.max_value, found.darkest, found.brightest) != (None, expected.darkest, expected.brightest):
+            return "wrong values"
         return None if cached.read_bytes() in (content, changed) else "the cache is not repaired"
 
     return Case("cache", content, read)
