@@ -1,6 +1,7 @@
 """Errors that a user can fix. The command line prints only their message; in Python, they are ValueErrors."""
 
 import os
+import shlex
 
 
 class UserError(ValueError):
@@ -29,6 +30,27 @@ def one_line(error: object) -> str:
 def make_printable(text: str | os.PathLike[str]) -> str:
     """Return a text or a path for a one-line message, with "?" in place of every character that cannot be printed."""
     return "".join(character if character.isprintable() else "?" for character in os.fspath(text))
+
+
+def quote_path(path: str | os.PathLike[str]) -> str:
+    """Return a path relative to the current folder as one word for a shell.
+
+    A path with characters that cannot be printed is written as $'...', which Bash and Zsh read, with an escape for each
+    of their bytes.
+    """
+    text = os.path.relpath(path)
+    if text.startswith("-"):
+        text = os.path.join(os.curdir, text)  # noqa: PTH118 a Path drops the "./", which keeps it from being an option
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escape, text))}'"
+
+
+def _escape(character: str) -> str:
+    """Return a character as it is written within $'...' in a shell."""
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def first_line(error: object) -> str:

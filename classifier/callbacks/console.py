@@ -1,7 +1,6 @@
 """Console output of a run: a progress bar, one line per epoch and a summary."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
+from classifier.callbacks.class_table import format_accuracies
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
 from classifier.callbacks.reporting import count_parameters, get_class_accuracies, get_reported_split
+from classifier.errors import make_printable, quote_path
 
 
 class ResultPrinter(Callback):
@@ -54,10 +55,8 @@ class ResultPrinter(Callback):
         if f"loss/{split}" in get_epoch_metrics(trainer).values:
             self._write_classes(trainer, split)
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
-            self.write(f"\nrun: {os.path.relpath(folder)}")
-            self.write(
-                f"curves: tensorboard --host localhost --logdir {shlex.quote(os.path.relpath(Path(folder).parent))}"
-            )
+            self.write(f"\nrun: {make_printable(os.path.relpath(folder))}")
+            self.write(f"curves: tensorboard --host localhost --logdir {quote_path(Path(folder).parent)}")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics of the validation images, unless the validation is part of training."""
@@ -78,10 +77,8 @@ class ResultPrinter(Callback):
         self._write_classes(trainer, split)
 
     def _write_classes(self, trainer: L.Trainer, split: str) -> None:
-        """Print the accuracy of every class."""
-        self.write(f"\n{split} accuracy by class")
-        for name, accuracy in get_class_accuracies(trainer, split).items():
-            self.write(f"  {name:<14} {accuracy:6.1%}")
+        """Print the accuracies of the classes."""
+        self.write("\n" + "\n".join(format_accuracies(split, get_class_accuracies(trainer, split))))
 
     @staticmethod
     def _name_epoch(trainer: L.Trainer) -> str:

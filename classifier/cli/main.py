@@ -6,6 +6,7 @@ Nothing here imports PyTorch or Lightning, so that `--help` and an unknown comma
 import difflib
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import NamedTuple, NoReturn
 from classifier.cli import PROG
 from classifier.cli.signals import Terminated, raise_on_signals
 from classifier.cli.user_errors import find_user_error
-from classifier.errors import SettingError, UserError, one_line, require
+from classifier.errors import SettingError, UserError, make_printable, one_line, require
 
 
 class Command(NamedTuple):
@@ -68,6 +69,13 @@ def report_thread_error(error: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(error)
 
 
+def escape_unencodable() -> None:
+    """Make standard output and error escape characters that their encoding lacks, instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook's stream takes every character
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run a command line, and exit.
 
@@ -79,6 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     threading.excepthook = report_thread_error
+    escape_unencodable()
     try:
         with raise_on_signals():
             run(argv)
@@ -162,5 +171,5 @@ def exit_with_error(error: UserError) -> NoReturn:
     """Print a user error as one line, and exit with its status."""
     if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
         time.sleep(2)  # if the first process fails, too, it reports the error and ends all others
-    print(f"{PROG}: error: {one_line(error)}", file=sys.stderr)
+    print(f"{PROG}: error: {make_printable(one_line(error))}", file=sys.stderr)
     sys.exit(error.exit_status)

@@ -16,7 +16,7 @@ from classifier.callbacks.loop_state import START, Position, find_position
 from classifier.class_paths import PACKAGE
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.parsing import allow_imports
-from classifier.errors import SettingError, UserError, require
+from classifier.errors import SettingError, UserError, make_printable, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
@@ -150,7 +150,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
         UserError: The file is not a checkpoint, or neither the checkpoint nor the arguments set the data.
     """
     checkpoint = load_checkpoint(path)
-    rank_zero_only(print)(f"checkpoint: {path}", flush=True)
+    rank_zero_only(print)(f"checkpoint: {make_printable(path)}", flush=True)
     for class_path in checkpoint["classes"].values():
         import_class(class_path, allowed)
     settings = get_settings(checkpoint)

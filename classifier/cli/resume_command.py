@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from classifier.cli import PROG
 from classifier.cli.parsing import ALLOWED_PACKAGES
 from classifier.cli.save_config import list_settings
+from classifier.errors import quote_path
 
 
 def list_packages(config: Namespace) -> list[str]:
@@ -35,5 +36,5 @@ def print_resume_command(trainer: L.Trainer, packages: list[str]) -> None:
     if not (run_dir / "checkpoints" / "last.ckpt").is_file():
         print("\nstopped; no epoch is saved yet", flush=True)
         return
-    arguments = ["fit", "--ckpt_path", str(run_dir), *(f"--allow_import={name}" for name in packages)]
-    print(f"\nstopped; continue with: {PROG} {shlex.join(arguments)}", flush=True)
+    options = "".join(f" --allow_import={shlex.quote(name)}" for name in packages)
+    print(f"\nstopped; continue with: {PROG} fit --ckpt_path {quote_path(run_dir)}{options}", flush=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from classifier.data.decoding import Decoding
-from classifier.errors import UserError, first_line, require
+from classifier.errors import UserError, first_line, make_printable, require
 from classifier.files import atomic_write, read_zip
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
@@ -47,7 +47,7 @@ def export(
     """
     check_output(output)
     path = find_checkpoint(ckpt_path)
-    print(f"checkpoint: {path}", flush=True)
+    print(f"checkpoint: {make_printable(path)}", flush=True)
     checkpoint = load_checkpoint(path)
     for outside in list_outside_paths(get_settings(checkpoint)):
         print(describe_outside_path(*outside), flush=True)
@@ -55,7 +55,8 @@ def export(
     model = load_model(checkpoint, allow_import)
     decoding = get_decoding(checkpoint, tuple(model.hparams.image_shape))
     difference = export_classifier(model, output, images, decoding)
-    print(f"{output}: same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}")
+    result = f"same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}"
+    print(f"{make_printable(output)}: {result}")
 
 
 def export_classifier(module: ImageClassifier, output: str, images: Tensor, decoding: Decoding | None = None) -> float:

@@ -60,7 +60,7 @@ def predict(
     if output is not None:
         check_output(output)
     path = find_checkpoint(ckpt_path)
-    print(f"checkpoint: {path}", flush=True)
+    print(f"checkpoint: {make_printable(path)}", flush=True)
     checkpoint = load_checkpoint(path)
     for outside in list_outside_paths({"model": get_settings(checkpoint)["model"]}):
         print(describe_outside_path(*outside), flush=True)
@@ -182,13 +182,13 @@ class PredictionTable:
         ordered = probabilities.sort(dim=1, descending=True, stable=True)  # of equal ones, the first, like argmax
         columns = (indices, probabilities.tolist(), ordered.values.tolist(), ordered.indices.tolist())
         for index, row, values, classes, was_inverted in zip(*columns, inverted.tolist(), strict=True):
-            first, second = (self.class_names[label] for label in classes[:2])
-            # Control characters in a file's name could garble the terminal.
-            path = make_printable(self.paths[index])
+            names = [self.paths[index], *(self.class_names[label] for label in classes[:2])]
+            # Control characters in a name could garble the terminal.
+            path, first, second = map(make_printable, names)
             line = self.line.format(path, first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
             tqdm.write(line + "  inverted" * was_inverted)
             if self.writer:
-                self.writer.writerow(format_row([self.paths[index], first, *row]))
+                self.writer.writerow(format_row([self.paths[index], self.class_names[classes[0]], *row]))
         for problem in problems:
             tqdm.write(f"skipped: {problem}", file=sys.stderr)
         sys.stdout.flush()  # without delay also in a pipe or a file

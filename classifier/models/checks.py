@@ -1,5 +1,6 @@
 """Check that data and weights match a network."""
 
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from classifier.errors import SettingError, UserError, first_line
 from classifier.hparams import to_builtin_types
 
 ARGS_FROM_DATA = ("image_shape", "num_classes")  # a network must have the values of its data
+MAX_NAMES = 20  # classes of which all names are shown in a message
 DEFAULTS_FROM_DATA = ("mean", "std", "class_names")  # a network without values of its own takes those of its data
 
 
@@ -31,11 +33,16 @@ def check_data(module: Any, data: Any) -> None:
             f"{model_name} takes images {own[0]} of {own[1]} classes, {data_name} has images {tuple(given[0])} of "
             f"{given[1]} classes: make it {model_name}(image_shape={tuple(given[0])}, num_classes={given[1]})"
         )
-    if module.hparams.class_names not in (None, tuple(data.class_names)):
-        raise SettingError(
-            f"{model_name} was trained on the classes {', '.join(module.hparams.class_names)}; "
-            f"{data_name} has {', '.join(data.class_names)}"
-        )
+    known, names = module.hparams.class_names, tuple(data.class_names)
+    if known in (None, names):
+        return
+    if len(names) <= MAX_NAMES:
+        difference = f"the classes {', '.join(known)}; {data_name} has {', '.join(names)}"
+    else:
+        pairs = enumerate(zip_longest(known, names, fillvalue="none"))
+        label, (first, second) = next((label, pair) for label, pair in pairs if pair[0] != pair[1])
+        difference = f"other classes than those of {data_name}: class {label} is {first} and not {second}"
+    raise SettingError(f"{model_name} was trained on {difference}")
 
 
 def check_weights(module: nn.Module, state_dict: dict[str, Tensor]) -> None:

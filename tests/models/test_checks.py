@@ -1,13 +1,14 @@
 """Checks that data and weights fit a network."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from classifier import MLP, Digits
 from classifier.errors import SettingError, UserError
-from classifier.models.checks import check_stored_network, check_weights
+from classifier.models.checks import check_data, check_stored_network, check_weights
 
 
 def test_a_network_for_another_image_shape_is_refused_with_the_call_that_fits(make_trainer):
@@ -19,6 +20,15 @@ def test_a_network_for_other_classes_is_refused(make_trainer):
     model = MLP(image_shape=(1, 8, 8), class_names=tuple("abcdefghij"))
     with pytest.raises(SettingError, match=r"was trained on the classes a, b, c.*Digits has 0, 1, 2"):
         make_trainer().test(model, Digits(), verbose=False)
+
+
+def test_the_first_difference_between_many_classes_is_named():
+    names = [f"class {i}" for i in range(100)]
+    model = MLP(image_shape=(1, 8, 8), num_classes=100, class_names=(*names[:37], "ant", *names[38:]))
+    data = SimpleNamespace(image_shape=(1, 8, 8), num_classes=100, class_names=names)
+    message = "other classes than those of SimpleNamespace: class 37 is ant and not class 37"
+    with pytest.raises(SettingError, match=message):
+        check_data(model, data)
 
 
 def test_the_first_missing_or_misshapen_weight_is_named():

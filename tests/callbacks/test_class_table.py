@@ -1,0 +1,34 @@
+"""The accuracies of all classes as a table."""
+
+import math
+
+from classifier.callbacks.class_table import format_accuracies
+
+
+def test_few_classes_are_shown_in_order_and_those_without_images_as_such():
+    accuracies = {"cat": 0.5, "a\x1b[31m\u202e": 0.125, "ant": math.nan}
+    assert format_accuracies("test", accuracies) == [
+        "test accuracy by class",
+        "  cat             50.0%",
+        "  a?[31m?         12.5%",
+        "  ant            no images",
+    ]
+
+
+def test_of_many_classes_the_lowest_are_shown_and_the_others_counted():
+    accuracies = {f"class {i}": (100 - i) / 100 for i in range(100)} | dict.fromkeys("xyz", math.nan)
+    lines = format_accuracies("val", accuracies)
+    assert lines[0] == "val accuracy by class, lowest first"
+    assert lines[1:11] == [f"  class {i}         {100 - i:5.1f}%" for i in range(99, 89, -1)]
+    assert lines[11:] == [
+        "  ... and 90 more classes with 11.0% to 100.0%",
+        "  ... and 3 more classes without val images",
+    ]
+
+
+def test_many_classes_of_which_few_have_images_are_counted_once():
+    accuracies = {"a": 0.5} | {str(i): math.nan for i in range(40)}
+    assert format_accuracies("test", accuracies)[1:] == [
+        "  a               50.0%",
+        "  ... and 40 more classes without test images",
+    ]
