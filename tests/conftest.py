@@ -21,7 +21,7 @@ from classifier.cli.main import main
 def _isolated(monkeypatch, tmp_path):
     """Run every test in an empty folder, with its own cache, on one thread, without the previous test's seed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user_cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}_cache")))
     torch.set_num_threads(1)
     torch.manual_seed(0)
     silence_lightning()

@@ -19,7 +19,7 @@ def test_of_many_classes_the_lowest_are_shown_and_the_others_counted():
     accuracies = {f"class {i}": (100 - i) / 100 for i in range(100)} | dict.fromkeys("xyz", math.nan)
     lines = format_accuracies("val", accuracies)
     assert lines[0] == "val accuracy by class, lowest first"
-    assert lines[1:11] == [f"  class {i}         {100 - i:5.1f}%" for i in range(99, 89, -1)]
+    assert lines[1:11] == [f"  class {i}       {100 - i:5.1f}%" for i in range(99, 89, -1)]
     assert lines[11:] == [
         "  ... and 90 more classes with 11.0% to 100.0%",
         "  ... and 3 more classes without val images",

@@ -74,7 +74,9 @@ def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):
 
 def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch():
     status, printed, lines = run_and_list_imports("fti", "--config", "digits")
-    message = "there is no command fti: give one of fit, validate, test, predict, export, clear_cache; did you mean fit?"
+    message = (
+        "there is no command fti: give one of fit, validate, test, predict, export, clear_cache; did you mean fit?"
+    )
     assert (status, printed) == (2, "")
     assert f"python -m classifier: error: {message}" in lines
     assert not lines & HEAVY_PACKAGES
@@ -87,7 +89,7 @@ def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch
         (["frob"], "there is no command frob: give one of fit, validate, test, predict, export, clear_cache"),
         (
             ["pedict"],
-            "there is no command pedict: give one of fit, validate, test, predict, export, clear_cache; did you mean predict?",
+            f"there is no command pedict: give one of {', '.join(COMMANDS)}; did you mean predict?",
         ),
     ],
 )

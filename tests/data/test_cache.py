@@ -47,7 +47,7 @@ def cache(tmp_path):
 
 def test_the_default_is_in_the_cache_folder_of_the_user_and_readable_by_nobody_else(tmp_path):
     cache = DiskCache()
-    assert cache.folder == find_cache_folder() == tmp_path / "user_cache/classifier/images"
+    assert cache.folder == find_cache_folder() == Path(f"{tmp_path}_cache/classifier/images")
     write(cache, 1)
     assert cache.folder.stat().st_mode & 0o777 == 0o700
     assert DiskCache().read(make_key(1), SHAPE, with_images=True).darkest == 1
