@@ -24,6 +24,7 @@ from classifier.errors import UserError, require
 from classifier.hparams import LIMITS_FROM_DATA, LOCAL_PATH, NOT_NEGATIVE, POSITIVE, Limit
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
+MAX_SHOWN = 20  # messages about unreadable files that are printed
 NEARLY_BLACK, NEARLY_WHITE = 31, 224  # of 255; no pixel is brighter, or none is darker
 
 
@@ -216,7 +217,7 @@ class FileDataModule(ImageDataModule):
             UserError: Files cannot be decoded, and `skip_broken` is off.
         """
         if contents.problems:
-            number, reasons = f"{len(contents.problems):,} of {num_files:,} files", "; ".join(contents.problems)
+            number, reasons = f"{len(contents.problems):,} of {num_files:,} files", shorten_list(contents.problems)
             if not self.hparams.skip_broken:
                 raise UserError(f"repair or remove {number}, or set --data.skip_broken true: {reasons}")
             report(f"{number} cannot be decoded and are skipped: {reasons}")
@@ -226,6 +227,12 @@ class FileDataModule(ImageDataModule):
                     f"{self.describe()}: all images are nearly {word}: their values are from {contents.darkest} to "
                     f"{contents.brightest} of 255"
                 )
+
+
+def shorten_list(texts: list[str]) -> str:
+    """Return up to 20 texts, separated by semicolons, and the number of the others."""
+    more = [f"and {len(texts) - MAX_SHOWN:,} more"] if len(texts) > MAX_SHOWN else []
+    return "; ".join(texts[:MAX_SHOWN] + more)
 
 
 @rank_zero_only

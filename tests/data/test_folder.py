@@ -197,6 +197,14 @@ def test_all_damaged_files_are_named_in_one_error_before_training(split_root):
     assert not (split_root / ".cache").exists()
 
 
+def test_of_many_damaged_files_the_first_are_named_and_the_others_counted(split_root):
+    for file in [*(split_root / "train/ant").glob("*.*"), *(split_root / "train/cat").glob("*.*")]:
+        file.write_text("no image")
+    with pytest.raises(UserError, match=r"remove 25 of 51 files.*ant/00\.png is .*; and 5 more$") as error:
+        ImageFolder(str(split_root)).prepare_data()
+    assert str(error.value).count("is not an image") == 20
+
+
 @pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
 def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(split_root, fail, monkeypatch, min_files):
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
