@@ -13,15 +13,12 @@ from torch import Tensor
 from classifier.data.conversion import convert_image
 from classifier.data.deep_colour import load_high_and_low
 from classifier.data.formats import describe_missing_decoder, get_formats
+from classifier.data.limits import MAX_FILE_SIZE, MAX_PIXELS, LimitError, check_limits
 from classifier.data.metadata import ORIENTATIONS, get_orientation, strip_metadata
 from classifier.data.opening import open_regular_file
 from classifier.data.resizing import Resize, resize_image
 from classifier.errors import UserError, make_printable, one_line
 
-MAX_FILE_SIZE = 10**9  # bytes
-MAX_PIXELS = 250_000_000  # cameras of phones have up to 200 million pixels
-# Every scan of a progressive JPEG takes time for all pixels, however few bytes it has. Encoders write about 10 scans.
-MAX_SCANS = 100
 STORED_SETTINGS = ("resize", "max_value", "max_pixels")  # those of a Decoding that checkpoints contain
 
 
@@ -33,10 +30,6 @@ class ImageError(UserError):
         super().__init__(text.strip().splitlines()[-1].removeprefix(f"{__name__}.{type(self).__name__}: "))
 
 
-class LimitError(ValueError):
-    """An image is larger than allowed."""
-
-
 class Decoding(NamedTuple):
     """How image files are decoded.
 
@@ -45,7 +38,8 @@ class Decoding(NamedTuple):
         max_value: Value that becomes white in images with more than 8 bits per channel; above 0. None chooses it for
             every image by the largest value of its type.
         resize: How images of another size are resized: letterbox, crop or stretch; see `resize_image`.
-        max_pixels: Number of pixels that an image may have, above 0.
+        max_pixels: Number of pixels that an image may have, above 0; fewer in formats that take more memory, see
+            `check_limits`.
     """
 
     image_shape: tuple[int, int, int]
@@ -91,7 +85,7 @@ def read_image(
 
     Raises:
         ImageError: The file is not a regular file, is not an image in one of the formats, is damaged, or exceeds a
-            limit: `MAX_PIXELS`, `MAX_FILE_SIZE`, or `MAX_SCANS`.
+            limit in `limits.py`.
     """
     return decode(path, Decoding(image_shape, max_value, resize)).image
 
@@ -174,23 +168,3 @@ def identify(file: BinaryIO) -> ImageFile.ImageFile:
                 file.seek(0)
                 return factory(file, "")
     raise Image.UnidentifiedImageError
-
-
-def check_limits(image: Image.Image, file: BinaryIO, max_pixels: int) -> None:
-    """Check the size of an image, and the number of scans of a progressive JPEG.
-
-    Raises:
-        LimitError: The image has more than `max_pixels` pixels.
-        ValueError: It has more than `MAX_SCANS` scans.
-    """
-    if (pixels := image.width * image.height) > max_pixels:
-        raise LimitError(f"it has {pixels:,} pixels, above the limit of {max_pixels:,} (max_pixels)")
-    if image.info.get("progressive"):
-        position = file.tell()
-        file.seek(0)
-        # This includes the scans of embedded thumbnails and of further pictures in the file, which a copy without
-        # metadata does not have, and misses those whose marker is on the border of two blocks.
-        num_scans = sum(block.count(b"\xff\xda") for block in iter(lambda: file.read(2**20), b""))
-        file.seek(position)
-        if num_scans > MAX_SCANS:
-            raise ValueError(f"it has {num_scans:,} scans, above the limit of {MAX_SCANS}")
