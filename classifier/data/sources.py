@@ -107,7 +107,7 @@ class ImagesInMemory(ImageSource):
         return self.images[start:stop]
 
     def subset(self, indices: Tensor | range) -> "ImagesInMemory":
-        """Return a source of the images at the given indices; those of a range are not copied."""
+        """Return a source of the images at the given indices, which is a view if they are consecutive."""
         names = self.names and [self.names[i] for i in indices]
         hashes = None if self.hashes is None else select(self.hashes, indices)
         return ImagesInMemory(select(self.images, indices), names, hashes)
@@ -180,7 +180,9 @@ class ImagesInFiles(ImageSource):
 
 
 def select(values: Tensor, indices: Tensor | range) -> Tensor:
-    """Return the values at the given indices of the first dimension; for a range, as a view."""
+    """Return the values at the given indices of the first dimension, as a view for a range or consecutive indices."""
+    if isinstance(indices, Tensor) and len(indices) and bool((indices.diff() == 1).all()):
+        indices = range(int(indices[0]), int(indices[-1]) + 1)
     return values[indices.start : indices.stop : indices.step] if isinstance(indices, range) else values[indices]
 
 

@@ -29,7 +29,17 @@ def test_both_sources_have_the_same_size_names_and_images(sources):
 
 
 @pytest.mark.parametrize(
-    "indices", [torch.tensor([7, 2, 9]), range(3, 8), range(12), range(5, 5), range(1, 12, 3)], ids=str
+    "indices",
+    [
+        torch.tensor([7, 2, 9]),
+        torch.arange(4, 9),
+        torch.arange(0),
+        range(3, 8),
+        range(12),
+        range(5, 5),
+        range(1, 12, 3),
+    ],
+    ids=str,
 )
 def test_a_subset_has_the_images_and_names_of_its_indices(sources, indices):
     memory, files = (source.subset(indices) for source in sources)
@@ -50,7 +60,9 @@ def test_images_in_memory_without_names_are_numbered_in_each_subset():
 
 def test_slices_and_ranges_of_images_in_memory_are_not_copied(sources):
     memory, _ = sources
-    for images in (memory.get_range(2, 5), memory.subset(range(2, 5)).images):
+    consecutive, single = memory.subset(torch.arange(2, 5)), memory.subset(torch.tensor([2]))
+    assert (len(consecutive), len(single)) == (3, 1)
+    for images in (memory.get_range(2, 5), memory.subset(range(2, 5)).images, consecutive.images, single.images):
         assert images.data_ptr() == memory.images[2].data_ptr()
     assert memory.gather(torch.tensor([2])).data_ptr() != memory.images[2].data_ptr()
 
