@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 from classifier.cli import PROG
+from classifier.cli.lean_imports import defer_scipy_signal
 from classifier.cli.signals import Terminated, raise_on_signals
 from classifier.cli.user_errors import find_user_error
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
@@ -160,7 +161,8 @@ def import_without_gc(name: str) -> ModuleType:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return importlib.import_module(name)
+        with defer_scipy_signal():
+            return importlib.import_module(name)
     finally:
         gc.freeze()
         if was_enabled:
