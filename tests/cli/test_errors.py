@@ -13,6 +13,7 @@ SETTINGS = [
     ("fit --model MPL", "--model: MPL is none of Airbench, CNN, "),
     ("fit --data FashonMNIST", "--data: FashonMNIST is none of CIFAR10, CIFAR100, Digits, FashionMNIST"),
     ("fit --model ImageClassifier", "--model: ImageClassifier is none of Airbench, CNN, "),
+    ("fit --data.root null", "root must be a local path, not None"),
     ("fit --model.foo 3", "--model: Option 'foo' is not accepted"),
     ("fit --model.lr abc", "lr: Expected a float. Got value: abc"),
     ("fit --model.lr -1", "lr must be above 0, not -1.0"),

@@ -1,5 +1,6 @@
 """The table of commands: help, mistyped commands, exit statuses, and what a command imports."""
 
+import io
 import os
 import signal
 import subprocess
@@ -153,6 +154,43 @@ def test_default_run_as_a_program_prints_no_warning_and_no_tip(run_program):
     done = run_program(*FIT_DIGITS, "--trainer.max_epochs", "2")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3 + 12 + 3
+
+
+NASTY_NAMES = [
+    *(
+        "new\nline",
+        "esc\x1b[31m",
+        "rtl\u202e",
+        "x" * 240,
+        "-dash",
+        "--flag",
+        "a=b",
+        "%s%d",
+        "$HOME",
+        "{x}",
+        "[1]",
+        "dot.",
+    ),
+    *("dot.", "space ", "nfde\u0301", "nfc\xe9", "\U0001f47b", "null", "~", "a: b", "bytes\udcff", "\u65e5\u672c"),
+]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("name", NASTY_NAMES, ids=ascii)
+def test_no_name_garbles_or_fails_the_output_in_any_encoding(monkeypatch, name, encoding):
+    for argv in (["test", f"--ckpt_path=no/{name}"], [name]):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2)]
+        monkeypatch.setattr("sys.stdout", streams[0])
+        monkeypatch.setattr("sys.stderr", streams[1])
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        for stream in streams:
+            stream.flush()
+        printed = streams[1].buffer.getvalue().decode(encoding)
+        assert stop.value.code in (1, 2)
+        assert printed.startswith("python -m classifier: error: ")
+        assert printed.endswith("\n")
+        assert printed[:-1].isprintable()
 
 
 def test_closed_pipe_ends_the_program_like_sigpipe_and_without_a_traceback():
