@@ -27,4 +27,4 @@ def silence_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that somebody asked for
     for message in IGNORED_WARNINGS:
-        warnings.filterwarnings("ignore", message)
+        warnings.filterwarnings("ignore", f"(?s){message}")  # the path in a message can contain a line break

@@ -19,6 +19,12 @@ class RunLogger(TensorBoardLogger):
 
     written: dict[str, Any] | None = None
 
+    @property
+    def log_dir(self) -> str:
+        """The run's folder; "$" and "~" in its path are kept, as in the paths of the checkpoints."""
+        version = self.version if isinstance(self.version, str) else f"version_{self.version}"
+        return str(Path(self.root_dir, version))
+
     @contextlib.contextmanager
     def report_failures(self) -> Iterator[None]:
         """Raise a UserError in place of an OSError; those of TensorBoard's thread do not contain a path."""

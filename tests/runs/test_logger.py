@@ -47,3 +47,10 @@ def test_interrupted_write_keeps_the_previous_hparams(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         logger.save()
     assert read_hparams() == {"lr": 0.1}
+
+
+@pytest.mark.parametrize("name", ["$HOME", "~", "100%", "new\nline"])
+def test_every_name_of_a_folder_is_kept(tmp_path, name):
+    logger = RunLogger(tmp_path / name, "runs", "version_0")
+    assert logger.log_dir == str(tmp_path / name / "runs" / "version_0")
+    assert RunLogger(name, "runs", "version_0").log_dir == f"{name}/runs/version_0"
