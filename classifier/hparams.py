@@ -38,7 +38,7 @@ def is_tuple_of(values: Any, holds: Callable[[Any], bool]) -> bool:
 # pathlib would take an address such as s3://bucket for a relative path.
 LOCAL_PATH: Limit = (
     "a local path",
-    lambda path: path is not None and "\0" not in str(path) and not re.match(r"[a-zA-Z][\w+.-]+://", str(path)),
+    lambda path: "\0" not in str(path) and not re.match(r"[a-zA-Z][\w+.-]+://", str(path)),
 )
 LARGEST = 1e30  # larger numbers overflow in float32, in which networks compute
 

@@ -24,14 +24,14 @@ def make_download_folder(root: Path, destination: Path) -> Iterator[Path]:
 
     Args:
         root: Folder in which the temporary folder is created.
-        destination: Folder below `root`; it is created, too.
+        destination: Folder below `root` that the caller creates and moves the files to.
 
     Raises:
         OSError: A folder cannot be created.
     """
     created = [folder for folder in (destination, *destination.parents) if not folder.exists()]
     try:
-        destination.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
         remove_abandoned(root)
         with (
             tempfile.TemporaryDirectory(dir=root, prefix=PREFIX) as unfinished,

@@ -5,6 +5,7 @@ import io
 import socket
 from abc import abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 import torchvision
 from torch import Tensor
@@ -14,6 +15,7 @@ from classifier.data.downloads import make_download_folder
 from classifier.data.roots import describe_missing_folder, refuse_own_images
 from classifier.data.sources import ImageSource
 from classifier.errors import UserError, make_printable, one_line
+from classifier.hparams import Limit
 
 DOWNLOAD_TIMEOUT = 5  # seconds without an answer
 
@@ -29,6 +31,7 @@ class TorchvisionDataModule(ImageDataModule):
     torchvision_class: type[torchvision.datasets.VisionDataset]
     folder: str
     files: tuple[str, ...]
+    limits: ClassVar[dict[str, Limit]] = {"root": ("a local path", lambda path: path is not None)}
 
     @abstractmethod
     def check_file(self, file: Path) -> None:
@@ -92,6 +95,7 @@ class TorchvisionDataModule(ImageDataModule):
         try:
             with make_download_folder(root, folder) as unfinished, contextlib.redirect_stdout(io.StringIO()):
                 self.torchvision_class(unfinished, download=True)
+                folder.mkdir(parents=True, exist_ok=True)
                 for name in self.files:
                     (unfinished / self.folder / name).replace(folder / name)
         finally:
