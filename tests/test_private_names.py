@@ -25,7 +25,7 @@ ALLOWED = {
     ("cli/profiling.py", "_is_profiler_enabled"),  # torch: torch.autograd.profiler
     ("models/base.py", "_current_fx_name"),  # lightning: LightningModule
 }
-DOCUMENTED = {"_exit"}  # of os, in Python's documentation
+DOCUMENTED = {"_exit", "_replace"}  # of os and of named tuples, in the documentation of Python
 PRIVATE = re.compile(r"_[a-zA-Z]\w*")
 
 
