@@ -42,8 +42,8 @@ def resize_to_fit(image: Image.Image, height: int, width: int) -> Image.Image:
 def get_centre_box(image_width: int, image_height: int, height: int, width: int) -> tuple[float, float, float, float]:
     """Return the part of an image that remains after torchvision's Resize and CenterCrop, in pixels of the image.
 
-    Resizing only this part gives the same pixels, because Pillow's filter also reads those around the part, and takes
-    little memory for an image of any proportions.
+    Resizing only this part gives the same pixels except for rounding, because Pillow's filter also reads those around
+    the part, and takes little memory for an image of any proportions.
 
     Returns:
         Left, upper, right and lower edge.

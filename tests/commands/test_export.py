@@ -14,8 +14,10 @@ from torch import nn
 from classifier import CNN, MLP, Airbench, TorchVision, export_classifier
 from classifier.commands import export as export_module
 from classifier.commands.export import export
+from classifier.data.decoding import Decoding
 
 NAMES = tuple("abcdefghij")
+DECODING = Decoding((3, 32, 32), 4095.0, "crop")
 
 
 def make_cnn() -> tuple[CNN, torch.Tensor]:
@@ -33,34 +35,52 @@ def test_pth_file_loads_into_the_network_of_the_tutorial_with_equal_logits():
     assert torch.equal(network((images[:10] / 255 - mean) / std), model(images[:10]))
 
 
-def test_pt2_file_takes_any_number_of_uint8_or_float_images_and_stores_the_class_names():
+def test_pt2_file_takes_any_number_of_uint8_or_float_images_and_stores_names_and_preprocessing():
     model, images = make_cnn()
-    assert export_classifier(model, "model.pt2", images[:3]) < 1e-4
-    extra = {"class_names": ""}
+    assert export_classifier(model, "model.pt2", images[:3], DECODING) < 1e-4
+    extra = {"class_names": "", "preprocessing": ""}
     network = torch.export.load("model.pt2", extra_files=extra).module()
     assert json.loads(extra["class_names"]) == list(NAMES)
+    check_preprocessing(extra["preprocessing"], "uint8 from 0 to 255, or float32 from 0 to 1")
     expected = model(images)
     for count in (1, 2, 7, 1000):
         for batch in (images[:count], images[:count] / 255):
             assert torch.allclose(network(batch), expected[:count], atol=1e-4)
 
 
-def test_onnx_file_takes_any_number_of_uint8_images_and_stores_the_class_names():
+def test_onnx_file_takes_any_number_of_uint8_images_and_stores_names_and_preprocessing():
     onnxruntime = pytest.importorskip("onnxruntime")
     _, images = make_cnn()
     model = Airbench(widths=(8, 8, 8), mean=(0.5, 0.4, 0.3), class_names=NAMES, channels_last=True)
     model.eval().whiten(images)
-    assert export_classifier(model, "model.onnx", images[:3]) < 1e-4
+    assert export_classifier(model, "model.onnx", images[:3], DECODING) < 1e-4
     assert [file.name for file in Path().iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession("model.onnx")
     [source], [target] = session.get_inputs(), session.get_outputs()
     assert (source.name, source.type, source.shape) == ("images", "tensor(uint8)", ["batch", 3, 32, 32])
     assert (target.name, target.type, target.shape) == ("logits", "tensor(float)", ["batch", 10])
-    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == list(NAMES)
+    texts = session.get_modelmeta().custom_metadata_map
+    assert json.loads(texts["class_names"]) == list(NAMES)
+    check_preprocessing(texts["preprocessing"], "uint8 from 0 to 255")
     expected = model(images)
     for count in (1, 2, 7, 1000):
         [logits] = session.run(None, {"images": images[:count].numpy()})
         assert torch.allclose(torch.from_numpy(logits), expected[:count], atol=1e-4)
+
+
+def check_preprocessing(text: str, types: str) -> None:
+    """Check the description of the images that `DECODING` gives."""
+    preprocessing = json.loads(text)
+    steps = " ".join(preprocessing.pop("steps"))
+    assert preprocessing == {"image_shape": [3, 32, 32], "resize": "crop", "max_value": 4095.0}
+    for words in (
+        "4095.0 becomes 255",
+        "to RGB",
+        "to 32 x 32 (height x width)",
+        "crop the centre",
+        f"it as {types}, in",
+    ):
+        assert words in steps
 
 
 def test_export_needs_only_a_checkpoint_and_checks_the_file_on_the_test_images(run, fail):

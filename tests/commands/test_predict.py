@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.runs import FIT_DIGITS
@@ -13,6 +14,7 @@ from PIL import Image
 from classifier import MLP, Digits
 from classifier.cli.main import main
 from classifier.commands.predict import is_dark_on_light, predict
+from classifier.data.decoding import read_image
 from classifier.errors import SettingError
 
 CHECKPOINT = "lightning_logs/version_0/checkpoints/last.ckpt"
@@ -173,6 +175,22 @@ def test_files_that_are_not_images_are_named_and_skipped(capsys):
 
 
 @pytest.mark.usefixtures("_trained")
+def test_files_are_decoded_as_those_of_the_training_data_were(capsys):
+    pixels = np.random.default_rng(0).integers(0, 4096, (9, 30)).astype(np.uint16)
+    Image.fromarray(pixels).save("a.png")
+    checkpoint = torch.load(CHECKPOINT, weights_only=True)
+    checkpoint["decoding"] = {"resize": "stretch", "max_value": 4095.0, "max_pixels": 270}
+    torch.save(checkpoint, "stretch.ckpt")
+    arguments = ("a.png", "--ckpt_path", "stretch.ckpt", "--invert", "no", "--output", "a.csv")
+    assert run_predict(capsys, *arguments)[0] == 0
+    image = read_image("a.png", (1, 8, 8), "stretch", 4095)
+    expected = MLP.load_from_checkpoint("stretch.ckpt")(image[None]).softmax(dim=1)[0]
+    assert torch.allclose(torch.tensor([float(read_rows("a.csv")[0][name]) for name in "0123456789"]), expected)
+    status, _, errors = run_predict(capsys, *arguments, "--max_pixels", "269")
+    assert (status, "it has 270 pixels, above the limit of 269" in errors[0]) == (1, True)
+
+
+@pytest.mark.usefixtures("_trained")
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -181,6 +199,7 @@ def test_files_that_are_not_images_are_named_and_skipped(capsys):
         ("a.png --output nowhere/a.csv", 1, "--output nowhere/a.csv cannot be written: No such file"),
         ("a.png --output preds.json", 2, "--output preds.json: the table is written as CSV, so give the file a name"),
         ("a.png --batch_size 0", 2, "--batch_size"),
+        ("a.png --max_pixels 0", 2, "--max_pixels"),
         ("a.png --invert perhaps", 2, "--invert"),
         ("a.png --trainer.accelerator cpu --trainer.devices 2", 2, "unrecognized arguments: --trainer.accelerator"),
         ("a.png --accelerator frob", 2, "--accelerator frob: "),

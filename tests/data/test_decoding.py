@@ -116,9 +116,7 @@ def test_only_the_given_limit_on_the_number_of_pixels_applies(broken, monkeypatc
     shape = (3, 32, 32)
     expected = read_image(broken / "intact.png", shape)
     assert torch.equal(decode(broken / "intact.png", Decoding(shape, max_pixels=64 * 64)).image, expected)
-    with pytest.raises(
-        ImageError, match=r"intact\.png.* it has 4,096 pixels, above the limit of 4,095; raise max_pixels"
-    ):
+    with pytest.raises(ImageError, match=r"intact\.png.* it has 4,096 pixels, above the limit of 4,095 \(max"):
         decode(broken / "intact.png", Decoding(shape, max_pixels=64 * 64 - 1))
     assert Image.MAX_IMAGE_PIXELS == 10
 

@@ -83,8 +83,9 @@ def make_exif(byte_order: str = "<", orientation: int | None = 6) -> bytes:
 
 
 def make_icc() -> bytes:
-    """Return a valid ICC profile."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    """Return a valid ICC profile, without the time at which it was created."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + bytes(12) + profile[36:]
 
 
 def make_jpeg(progressive: bool = False) -> ImageParts:

@@ -9,8 +9,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from classifier import MLP, Digits
 from classifier.callbacks.checkpointing import AtomicCheckpointIO
 from classifier.checkpoint_format import read_checkpoint
+from classifier.data.decoding import Decoding
 from classifier.errors import UserError
 from classifier.models.checkpoint_hooks import FORMAT_VERSION
+from classifier.runs.checkpoints import get_decoding
 
 
 @pytest.fixture
@@ -48,6 +50,33 @@ def test_a_checkpoint_gives_the_same_logits_without_further_arguments_and_withou
     }
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
     assert torch.equal(MLP.load_from_checkpoint(path)(images), model(images))
+
+
+def test_a_checkpoint_contains_how_image_files_are_decoded_if_the_data_has_any(tmp_path, make_trainer):
+    for decoding, stored in (
+        (Decoding((1, 8, 8), 4095.0, "crop", 10**6), {"resize": "crop", "max_value": 4095.0, "max_pixels": 10**6}),
+        (None, None),
+        ("not a Decoding", None),
+    ):
+        data, trainer = Digits(), make_trainer(max_steps=1)
+        data.decoding = decoding
+        trainer.fit(MLP(image_shape=(1, 8, 8), hidden_sizes=(4,)), data)
+        trainer.save_checkpoint(tmp_path / "a.ckpt")
+        checkpoint = read_checkpoint(tmp_path / "a.ckpt")
+        assert checkpoint.get("decoding") == stored
+        expected = Decoding((1, 8, 8)) if stored is None else decoding
+        assert get_decoding(checkpoint, (1, 8, 8)) == expected
+        assert get_decoding(checkpoint, (1, 8, 8), max_pixels=5).max_pixels == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("resize", "zoom"), ("max_value", 0.0), ("max_value", float("inf")), ("max_pixels", -1)]
+)
+def test_a_checkpoint_with_an_invalid_decoding_is_refused(tmp_path, name, value):
+    decoding = {"resize": "crop", "max_value": None, "max_pixels": 10} | {name: value}
+    save_content(tmp_path / "a.ckpt", decoding=decoding)
+    with pytest.raises(UserError, match=rf"checkpoint\.decoding\.{name} is not"):
+        read_checkpoint(tmp_path / "a.ckpt")
 
 
 def save_content(path, **changes):
