@@ -134,3 +134,10 @@ def test_probabilities_are_kept_only_if_they_are_written(make_trainer):
         evaluate(make_trainer, model, make_data(TrainValDigits), "validate", output)
         columns = {"index", "label", "prediction", "loss"} | ({"probability"} if output else set())
         assert model.get_metrics("val").get_images().keys() == columns
+
+
+def test_nothing_is_reported_during_training(make_trainer, capsys):
+    data = make_data(indices={"val": [0, 1, 2]})
+    make_trainer(callbacks=[ImageScores("scores.csv")]).fit(MLP(image_shape=(1, 8, 8)), data)
+    assert capsys.readouterr().out == ""
+    assert not Path("scores.csv").exists()

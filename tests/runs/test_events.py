@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.runs import read_events
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
@@ -75,3 +76,14 @@ def test_points_of_epochs_in_the_checkpoint_that_are_missing_are_logged_again(tm
         "lr": [(1, pytest.approx(0.1))],
         "loss/val_by_step": [(15, 0.75)],
     }
+
+
+def test_pictures_of_either_split_are_removed_by_the_number_of_epochs(tmp_path):
+    with SummaryWriter(str(tmp_path)) as writer:
+        for split in ("val", "test"):
+            for epoch in (1, 2):
+                writer.add_image(f"predictions/{split}", torch.zeros(1, 2, 2), epoch)
+    remove_later_points(tmp_path, Position(1, 0, evaluation_pending=False), steps=10)
+    events = read_events(tmp_path)
+    steps = {tag: [image.step for image in events.Images(tag)] for tag in events.Tags()["images"]}
+    assert steps == {"predictions/val": [1], "predictions/test": [1]}
