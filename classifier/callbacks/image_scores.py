@@ -71,7 +71,7 @@ def describe_unknown_images(record: TrainingRecord, data: Any) -> str:
     if not isinstance(data, ImageDataModule):
         return ""
     changed = describe_decoding(record.decoding, get_decoding(data.hparams, data.image_shape))
-    return f"it is not known which of these images were trained on, because {changed}" if changed else ""
+    return f"images that were trained on may not be recognised: {changed}" if changed else ""
 
 
 def describe_trained_images(correct: Tensor, trained: Tensor) -> str:
