@@ -97,8 +97,14 @@ class DiskCache:
             _report(f"{make_printable(self.folder)} cannot be written to: {error.strerror or error}")
 
     def _list_entries(self) -> Iterator[Entry]:
-        """Yield the entries in the folder; none if it cannot be listed."""
-        with contextlib.suppress(OSError), os.scandir(self.folder) as found:
+        """Yield the entries in the folder; none if it does not exist.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
+        if not self.folder.exists():
+            return
+        with os.scandir(self.folder) as found:
             for file in found:
                 if OWN_NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False):
                     with contextlib.suppress(OSError):  # another process has deleted it
@@ -117,7 +123,7 @@ class DiskCache:
         """Delete all entries, and return how many were deleted and their size in bytes.
 
         Raises:
-            OSError: Entries cannot be deleted.
+            OSError: Entries cannot be listed or deleted.
         """
         sizes = [_delete(entry) for entry in self._list_entries()]
         remove_unfinished(self.folder, ABANDONED)

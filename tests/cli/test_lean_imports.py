@@ -1,6 +1,7 @@
 """Imports that are deferred: nothing loads them without need, and they are complete afterwards."""
 
 import importlib
+import logging
 import sys
 
 import pytest
@@ -20,6 +21,7 @@ def module(monkeypatch):
 
 def test_torchmetrics_is_imported_without_scipy_signal(monkeypatch):
     monkeypatch.delitem(sys.modules, SIGNAL, raising=False)
+    monkeypatch.setattr(logging.getLogger("torchmetrics"), "handlers", [])  # it adds one
     with defer_scipy_signal():
         deferred = sys.modules[SIGNAL]
         importlib.reload(torchmetrics.functional.audio)

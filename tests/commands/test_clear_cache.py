@@ -27,6 +27,12 @@ def test_clearing_a_cache_that_does_not_exist_deletes_nothing_and_creates_no_fol
     assert not find_cache_folder().exists()
 
 
+def test_a_cache_that_is_not_a_folder_is_refused_in_one_line(fail, tmp_path):
+    (tmp_path / "file").touch()
+    status, line = fail("clear_cache", "--cache_dir", tmp_path / "file")
+    assert (status, line.endswith("file cannot be cleared: Not a directory")) == (1, True)
+
+
 def test_entries_that_cannot_be_deleted_are_reported_in_one_line(fail, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")

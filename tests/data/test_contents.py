@@ -110,10 +110,10 @@ def test_unreadable_files_take_no_second_copy_of_the_images(tmp_path, cache, mon
     paths = write_files(tmp_path, *range(6))
     Path(paths[0]).write_text("no image")
     sizes = []
-    empty = torch.empty
-    monkeypatch.setattr(torch, "empty", lambda *size, **options: sizes.append(size) or empty(*size, **options))
+    empty = np.empty
+    monkeypatch.setattr(np, "empty", lambda size, dtype: sizes.append(size) or empty(size, dtype))
     contents = load(paths, cache)
-    assert sizes.count(((6, *SHAPE),)) == 1
+    assert sizes == [(6, *SHAPE)]
     assert contents.images.untyped_storage().nbytes() == 6 * 16
 
 
@@ -193,6 +193,14 @@ def test_every_setting_of_the_decoding_has_an_entry_of_its_own(tmp_path, cache, 
         load_contents(ImagesInFiles(files, Decoding(shape, max_value)), True, cache, num_for_range)
     assert len(decoded) == 12
     assert len(list(cache.folder.iterdir())) == 4
+
+
+def test_another_version_of_pillow_decodes_all_files_again(tmp_path, cache, decoded, monkeypatch):
+    paths = write_files(tmp_path, 30, 10)
+    load(paths, cache)
+    monkeypatch.setattr("PIL.__version__", "0.1")
+    load(paths, cache)
+    assert len(decoded) == 4
 
 
 def test_of_unchanged_files_only_the_unreadable_ones_are_decoded_again(tmp_path, cache, decoded):
