@@ -130,7 +130,7 @@ def _read_array(
         expected = (found[0] if shape[0] is None else shape[0], *shape[1:])
         if version != (1, 0) or found != expected or found[0] > max_length or is_fortran or found_dtype != dtype:
             raise ValueError(f"unexpected {name}")
-        array = np.empty(found, dtype)  # NumPy asks for huge pages, which halves the time to fill them
+        array: np.ndarray = np.empty(found, dtype)  # NumPy asks for huge pages, which halves the time to fill them
         _fill(_get_bytes(array), member)
     return torch.from_numpy(array)
 
