@@ -4,7 +4,7 @@
 
 writes 13,000 JPEG files of 64 pixels, and trains on them alternately with `fit`, with and without its cache, with that
 of another working tree (`--base`), and with an ordinary Lightning script on torchvision's ImageFolder. Seconds are
-those until the line of the first epoch; CPU seconds are those of the entire command. Memory is the largest value of 20
+those until the line of the first epoch; CPU seconds are those of the entire command. Memory is the largest value of 5
 samples per second: "tree" is the proportional set size (PSS) of all processes together, in which shared pages count
 once, and "main" is the resident set size (RSS) of the largest process. A ratio is the median over the rounds. Linux
 only.
@@ -77,7 +77,7 @@ def read_megabytes(pid: int, file: str, field: str) -> float:
 
 def watch_memory(pid: int, peaks: list[float], is_done: threading.Event) -> None:
     """Keep the largest PSS of a process and its descendants, and the largest RSS of one of them, in `peaks`."""
-    while not is_done.wait(0.05):
+    while not is_done.wait(0.2):
         try:
             pids = list_processes(pid)
         except OSError:  # one has exited
