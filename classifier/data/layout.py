@@ -1,5 +1,6 @@
 """Recognise how the user's folder of images is organised, or refuse it."""
 
+import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -96,6 +97,11 @@ def check_class_names(names: Iterable[str], where: str) -> None:
 def normalise(name: str) -> str:
     """Return a name in Unicode's composed form (NFC), in which names from different file systems are equal."""
     return unicodedata.normalize("NFC", name)
+
+
+def make_key(path: str) -> str:
+    """Return the path of an image relative to its dataset in a form that is the same on all operating systems."""
+    return normalise(path).replace(os.sep, "/")
 
 
 def _find_split_folders(root: Path, names: tuple[str, ...]) -> dict[str, str]:

@@ -83,8 +83,8 @@ def test_images_of_a_group_are_on_one_side_of_the_split(photos):
     [
         ("path,label", ["a.png,cat", ",cat"], "line 3: the path is empty"),
         ("path,label", ["a.png,cat", "b.png,"], "line 3: the class is empty"),
-        ("path,label", ["a.png,cat", "b.png,dog,x"], "line 3: there are 3 values in 2 columns"),
-        ("path,label", ["a.png,cat", "b.png"], "line 3: there are 1 values in 2 columns"),
+        ("path,label", ["a.png,cat", "b.png,dog,x"], "line 3: the number of values is 3, but there are 2 columns"),
+        ("path,label", ["a.png,cat", "b.png"], "line 3: the number of values is 1, but there are 2 columns"),
         ("path,label", ["a.png,cat", "", '"b.png', 'c",dog', "./a.png,dog"], "line 6: ./a.png is already on line 2"),
         ("path,label", ["a.png,cat", '"b.png"x,dog'], "line 3: "),
         ("path,label,split", ["a.png,cat,train", "b.png,dog,tran"], "line 3: the split is 'tran', and must be"),
@@ -95,8 +95,14 @@ def test_images_of_a_group_are_on_one_side_of_the_split(photos):
             ["a.png,cat,train,1", "b.png,dog,train,2", "c.png,dog,test,1"],
             "line 4: the group '1' is in test, and on line 2 in train",
         ),
-        ("path,class", ["a.png,cat"], "line 1: there is no column 'label' among path, class: set --data.path_column"),
-        ("path,label,label", ["a.png,cat,dog"], "line 1: there is several columns 'label'"),
+        ("path,class", ["a.png,cat"], "line 1: there is no column 'label' among path, class: set --data.label_column"),
+        ("path,label,split,split", ["a.png,cat,train,test"], "line 1: there are several columns 'split'"),
+        ("path,label", ["a.png,cat", '"b', '.png",dog', '"c', '.png",'], "line 5: the class is empty"),
+        ("path,label", ["a.png,cat", '"b.png,dog', "c.png,dog"], "line 3: unexpected end of data"),
+        ("path,label", ["a.png,cat", "b.png,a\0"], "line 3: rename the class 'a\\x00'"),
+        ("path,label", ["a.png,cat", "b\0.png,a"], "line 3: the path contains a null character"),
+        ("path,label", ["a.png,cat", "x/../a.png,dog"], "line 3: x/../a.png is already on line 2"),
+        ("path,label,label", ["a.png,cat,dog"], "line 1: there are several columns 'label'"),
         ("path,label", ["a.png,cat", "b.png,cat"], "must contain 2 or more classes, and has 1"),
         ("path,label", [], "must contain 2 or more classes, and has 0"),
         ("path,label", ["a.png,a\x1b[31m", "b.png,b"], "rename the class 'a\\x1b[31m': a class name must be printable"),
@@ -107,12 +113,42 @@ def test_wrong_row_is_reported_with_its_line(header, rows, message):
         ImageTable(write_table(*rows, header=header))
 
 
-@pytest.mark.parametrize("content", [b"path,label\n\xff\xfe,cat\n", None])
-def test_file_that_is_no_table_is_refused_in_one_line(tmp_path, fail, content):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"path,label\r\na.png,cat\r\nb.png,gr\xfc\xdfe\r\n", ", line 3: the byte 0xfc is not UTF-8: save the file"),
+        ("path,label\n".encode("utf-16"), ", line 1: the byte 0xff is not UTF-8: save the file"),
+        (None, " cannot be read: No such file or directory"),
+    ],
+)
+def test_file_that_is_no_table_is_refused_in_one_line(tmp_path, fail, content, problem):
     if content is not None:
         (tmp_path / "labels.csv").write_bytes(content)
     status, line = fail("fit", "--data", "ImageTable", "--data.file", "labels.csv")
-    assert (status, "labels.csv cannot be read as a table in UTF-8: " in line) == (1, True), line
+    assert (status, f"labels.csv{problem}" in line) == (1, True), line
+
+
+def test_column_that_the_user_names_must_exist():
+    with pytest.raises(UserError, match="there is no column 'fold' among path, label: set --data.split_column"):
+        ImageTable(write_table("a.png,cat"), split_column="fold")
+
+
+@pytest.mark.parametrize("header", ['"a;b;c",path,label', "\n \npath,label", "x;y;z;w,path,label"])
+def test_header_is_found_whatever_the_names_of_other_columns_contain(photos, header):
+    extra = header.count(",", header.rindex("\n") + 1 if "\n" in header else 0) - 1
+    rows = [f"{'x,' * extra}{path},{'ab'[i % 2]}" for i, path in enumerate(photos)]
+    assert ImageTable(write_table(*rows, header=header)).class_names == ("a", "b")
+
+
+def test_split_does_not_depend_on_how_a_path_is_written(photos, tmp_path):
+    names = []
+    for form in ("{}", "./{}", f"{tmp_path}/{{}}", "x/..//{}"):
+        rows = [f"{form.format(path)},{'ab'[i % 2]}" for i, path in enumerate(photos)]
+        data = ImageTable(write_table(*rows), test_split=7)
+        data.prepare_data()
+        names.append([Path(data.source.name(i)).name for i in range(*data.bounds["test"])])
+    assert len(names[0]) == 7
+    assert names[1:] == names[:1] * 3
 
 
 def test_folder_and_table_of_the_same_images_give_the_same_split_and_weights(plain_root, make_trainer):
