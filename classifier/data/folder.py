@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from classifier.data.file_base import FileDataModule
-from classifier.data.layout import find_layout, normalise
-from classifier.data.listing import HIDDEN, LabelledFiles, list_direct_files, list_image_files
-from classifier.errors import make_printable
+from classifier.data.layout import find_layout, make_key
+from classifier.data.listing import HIDDEN, FolderId, LabelledFiles, identify, list_direct_files, list_image_files
+from classifier.errors import UserError, make_printable
 
 
 class ImageFolder(FileDataModule):
@@ -39,18 +39,36 @@ class ImageFolder(FileDataModule):
             for path in list_direct_files(parent):
                 found.unused.add(HIDDEN if Path(path).name.startswith(".") else "not in a class folder", path)
         found.unused.add("folder of no split", *(str(root / name) for name in self.layout.unused))
+        visited = self._identify_folders()
         for split, classes in self.layout.classes.items():
             for label, name in enumerate(self.class_names):
                 if name not in classes:
                     continue
                 folder = str(classes[name])
-                paths, unused = list_image_files([folder])
+                paths, unused = list_image_files([folder], visited)
                 found.paths += paths
                 found.labels += [label] * len(paths)
-                found.keys += [normalise(f"{name}{path.removeprefix(folder)}").replace("\\", "/") for path in paths]
+                found.keys += [make_key(f"{name}{path.removeprefix(folder)}") for path in paths]
                 found.splits += [split] * len(paths)
                 found.unused.merge(unused)
         return found
+
+    def _identify_folders(self) -> set[FolderId]:
+        """Return the identities of the root, the split folders and the class folders.
+
+        A link to one of them in a class folder is not followed: it would give images of one class to another.
+
+        Raises:
+            UserError: Two of the class folders are the same folder, because one of them is a link.
+        """
+        known: dict[FolderId, Path] = {}
+        for folder in (folder for classes in self.layout.classes.values() for folder in classes.values()):
+            first = known.setdefault(identify(folder), folder)
+            if first is not folder:
+                raise UserError(
+                    f"{make_printable(first)} and {make_printable(folder)} are the same folder: remove the link"
+                )
+        return {*known, *map(identify, (self.root, *self.layout.folders.values()))}
 
     def describe(self) -> str:
         """Return the root, for messages."""

@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from classifier.data.formats import describe_missing_decoder, get_extensions, get_formats
 from classifier.errors import UserError, make_printable
 
+FolderId: TypeAlias = tuple[int, int]  # device and inode
 NUM_NAMES = 3  # of unused files that are printed for each reason
 HIDDEN, NO_IMAGE, DANGLING, REPEATED = "hidden", "no image format", "dangling link", "folder that is already read"
 
@@ -94,7 +95,22 @@ def has_image_extension(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in get_extensions()  # noqa: PTH122 a Path costs 5 times the time
 
 
-def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], UnusedFiles]:
+def identify(folder: str | os.PathLike[str]) -> FolderId:
+    """Return what identifies a folder on this machine, however it is reached.
+
+    Raises:
+        UserError: The folder cannot be accessed.
+    """
+    try:
+        status = os.stat(folder)  # noqa: PTH116 a Path costs 5 times the time and memory
+    except OSError as error:
+        raise_not_listed(error)
+    return status.st_dev, status.st_ino
+
+
+def list_image_files(
+    paths: Iterable[str | os.PathLike[str]], visited: set[FolderId] | None = None
+) -> tuple[list[str], UnusedFiles]:
     """Return the given files and, recursively, the image files in the given folders.
 
     A given file is returned regardless of its extension. In folders, hidden files and folders, and files without the
@@ -103,6 +119,8 @@ def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str]
 
     Args:
         paths: Files and folders.
+        visited: Subfolders that are not read, because they are read elsewhere. All folders that are read are added to
+            it. By default, each of the given folders is read on its own.
 
     Returns:
         The files, sorted within each folder, with those in subfolders last; and the files that are not used.
@@ -120,7 +138,7 @@ def list_image_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str]
             files.append(path)
             continue
         unused_here = UnusedFiles()
-        found = list(_walk(path, unused_here))
+        found = list(_walk(path, unused_here, set() if visited is None else visited))
         if not found:
             formats = ", ".join(get_formats())
             reasons = unused_here.describe(path)
@@ -151,21 +169,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _walk(root: str, unused: UnusedFiles) -> Iterator[str]:
-    """Yield the image files in a folder and its subfolders, and add all others to `unused`."""
-    pending, visited = [root], set()
+def _walk(root: str, unused: UnusedFiles, visited: set[FolderId]) -> Iterator[str]:
+    """Yield the image files in a folder and its subfolders that are not visited, and add all others to `unused`."""
+    pending = [root]
     while pending:
         folder = pending.pop()
+        identity = identify(folder)
+        if folder != root and identity in visited:
+            unused.add(REPEATED, folder)
+            continue
+        visited.add(identity)
         try:
-            status = os.stat(folder)  # noqa: PTH116 a Path costs 5 times the time and memory
             with os.scandir(folder) as entries:
                 ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise_not_listed(error)
-        if (status.st_dev, status.st_ino) in visited:
-            unused.add(REPEATED, folder)
-            continue
-        visited.add((status.st_dev, status.st_ino))
         subfolders = []
         for entry in ordered:
             if entry.name.startswith("."):

@@ -293,3 +293,28 @@ def test_a_class_name_that_cannot_be_printed_is_refused_in_one_line(plain_root, 
     (plain_root / "ant").rename(plain_root / name)
     status, line = fail("fit", "--data", "ImageFolder", "--data.root", plain_root)
     assert (status, "rename the class 'a" in line, "must be printable" in line) == (1, True, True), line
+
+
+def test_links_never_give_images_of_one_class_or_split_to_another(split_root, capsys):
+    ant, cat = split_root / "train/ant", split_root / "train/cat"
+    (ant / "all").symlink_to(split_root)
+    (ant / "cats").symlink_to(cat)
+    (split_root / "test/ant/more").symlink_to(ant)
+    data = open_folder(split_root)
+    assert data.datasets["train"].labels.bincount().tolist() == [12, 12, 12]
+    assert data.datasets["test"].labels.bincount().tolist() == [5, 5, 5]
+    line = capsys.readouterr().out
+    assert "3 (folder that is already read: train/ant/all, train/ant/cats, test/ant/more)" in line
+    shutil.rmtree(split_root / "test")
+    (split_root / "test").symlink_to("train")
+    with pytest.raises(UserError, match=r"train/Zebra and .*/test/Zebra are the same folder: remove the link"):
+        open_folder(split_root)
+
+
+def test_split_of_names_that_contain_backslashes_is_exact(tmp_path):
+    for name in ("a", "b"):
+        for i in range(10):
+            (tmp_path / "pets" / name / f"x{i}").mkdir(parents=True)
+            Image.new("L", (8, 8), 100).save(tmp_path / "pets" / name / f"x{i}" / "1.png")
+            Image.new("L", (8, 8), 100).save(tmp_path / "pets" / name / f"x{i}\\1.png")
+    assert len(open_folder(tmp_path / "pets", test_split=7).datasets["test"]) == 7
