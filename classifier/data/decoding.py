@@ -163,8 +163,10 @@ def identify(file: BinaryIO) -> ImageFile.ImageFile:
     prefix = file.read(16)
     for name in get_formats():
         factory, accept = Image.OPEN[name]
-        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # as in Image.open
+        try:
             if accept is None or accept(prefix) is True:
                 file.seek(0)
                 return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # as in Image.open
+            continue
     raise Image.UnidentifiedImageError

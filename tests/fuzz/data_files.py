@@ -3,8 +3,9 @@
     python tests/fuzz/data_files.py --count 6000 --seed 0
 
 Small valid files are changed at random and read in this process. The allowed results are an image of the requested
-shape and a UserError of one line; a changed cache file must give the original images. Any other result, a case above
-the limits on time and memory, and file descriptors that stay open are faults.
+shape and a UserError of one line; a changed cache file must give the original images, and an image file of which only
+the metadata are changed the original pixels. Any other result, a case above the limits on time and memory, and file
+descriptors that stay open are faults.
 """
 
 import argparse
@@ -21,7 +22,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,12 +29,15 @@ import torchvision
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python tests/fuzz/data_files.py`
+from fuzz.image_cases import Case, make_image_reader, make_metadata_case
 from helpers.changed_files import change, make_images
+from helpers.deep_images import make_deep_images
+from helpers.metadata_files import make_files
 
 from classifier import CIFAR10, FashionMNIST
 from classifier.data.cache import DiskCache
 from classifier.data.contents import load_contents
-from classifier.data.decoding import Decoding, read_image
+from classifier.data.decoding import Decoding
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 
@@ -43,14 +46,6 @@ MAX_BYTES = 2 * 10**9  # of memory per case; an image with 89 million RGBA pixel
 OWNED: list[str] = []  # filled by a pickle that runs code
 SLOWEST: list[tuple[float, str]] = []  # processor time and kind of every case
 LARGEST: list[tuple[int, str]] = []  # memory and kind of every case
-
-
-class Case(NamedTuple):
-    """A file to change, and the function that reads it and returns a description of a wrong result, or None."""
-
-    kind: str
-    content: bytes
-    read: Callable[[bytes], str | None]
 
 
 def own() -> None:
@@ -64,19 +59,6 @@ class Malicious:
     def __reduce__(self) -> tuple:
         """Return the call."""
         return own, ()
-
-
-def make_image_reader(folder: Path, kind: str) -> Callable[[bytes], str | None]:
-    """Return a function that reads the contents of an image file."""
-    path, shapes = folder / f"case.{kind.split('-')[0]}", ((3, 16, 16), (1, 20, 20))
-
-    def read(content: bytes) -> str | None:
-        path.write_bytes(content)
-        shape = shapes[len(content) % 2]
-        image = read_image(path, shape)
-        return None if image.shape == shape and image.dtype == torch.uint8 else f"{image.dtype} {tuple(image.shape)}"
-
-    return read
 
 
 def make_cache(folder: Path) -> Case:
@@ -199,8 +181,9 @@ def fuzz(count: int, seed: int, kinds: tuple[str, ...] = (), keep: str | None = 
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = Path(name)
-        images = make_images()
+        images = make_images() | make_deep_images()
         cases = [Case(kind, content, make_image_reader(folder, kind)) for kind, content in images.items()]
+        cases += [make_metadata_case(folder, image, seed) for image in make_files()]
         cases += [make_cache(folder / "cache")] * 3 + [*make_idx(folder / "idx")] * 2 + [*make_cifar(folder / "cifar")]
         cases = [case for case in cases if not kinds or case.kind.startswith(kinds)]
         for case in cases:  # every file is valid before it is changed

@@ -16,4 +16,4 @@ def _restore_md5_sums(monkeypatch):
 def test_changed_images_caches_and_datasets_are_read_correctly_or_refused_in_one_line():
     tried, faults = fuzz(count=204, seed=0)
     assert not faults, "\n".join(faults)
-    assert len(tried) == 28
+    assert len(tried) == 44

@@ -45,3 +45,15 @@ def encode_tiff(pixels: np.ndarray, order: str = "<", planar: bool = False, comp
         entries += struct.pack(f"{order}HHI", tag, kind, len(numbers)) + field.ljust(4, b"\0")
     header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", start)
     return header + stored.ljust(start - 8, b"\0") + struct.pack(f"{order}H", len(tags)) + entries + b"\0" * 4 + values
+
+
+def make_deep_images() -> dict[str, bytes]:
+    """Return small image files in colour with 16 bits per channel, by name."""
+    pixels = np.random.default_rng(0).integers(0, 4096, (24, 20, 4)).astype(np.uint16)
+    return {
+        "png-rgb-16": encode_png(pixels[..., :3]),
+        "png-grey-alpha-16": encode_png(pixels[..., :2]),
+        "ppm-16": encode_ppm(pixels[..., :3]),
+        "tiff-16": encode_tiff(pixels, compress=True),
+        "tiff-planes-16": encode_tiff(pixels[..., :3], ">", planar=True),
+    }
