@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from classifier.errors import UserError, first_line
 from classifier.files import read_zip
 
-FORMAT_VERSION = 2  # of checkpoints; those of classifier 0.1 carry no number
+FORMAT_VERSION = 3  # of checkpoints; those of classifier 0.1 carry no number
+SPLITS_BY_NAME = 3  # from this version on, images are held out as `data/splits.py` does it
 MAX_VALUES, MAX_DEPTH = (
     20_000_000,
     50,

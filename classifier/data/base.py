@@ -162,7 +162,8 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         Raises:
             SettingError: `validate` is run without validation images.
         """
-        splits = [split for split in ("val", "test") if split in self.datasets]
+        # `test` may have evaluated validation images in place of missing test images.
+        splits = [name for name in ("val", "test") if name in self.datasets and (name == "val" or name in self.splits)]
         if self.trainer is not None and self.trainer.state.fn == "validate":
             require("val" in splits, "there are no validation images, because val_split is 0: use test")
             splits = ["val"]

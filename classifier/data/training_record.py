@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from classifier.checkpoint_format import SPLITS_BY_NAME
 from classifier.data.base import ImageDataModule
 from classifier.data.dataset import ImageDataset
 from classifier.errors import UserError
@@ -170,19 +171,17 @@ def find_trained_images(dataset: ImageDataset, record: TrainingRecord) -> Tensor
 
 
 def describe_older_split(checkpoint: dict[str, Any], data: Any) -> str | None:
-    """Return a warning if images were split differently when a checkpoint was written, or None.
-
-    Versions without a record in the checkpoint split files in another way.
+    """Return a warning if other images were held out of the training set when a checkpoint was written, or None.
 
     Args:
         checkpoint: Contents of the checkpoint.
-        data: The data module, which has `given_splits` if it splits files.
+        data: The data module; one that is no ImageDataModule is not checked.
     """
-    if "training_images" in checkpoint or "test_split" not in checkpoint.get("datamodule_hyper_parameters", {}):
+    if checkpoint.get("format_version", 1) >= SPLITS_BY_NAME or not isinstance(data, ImageDataModule):
         return None
-    splits = getattr(data, "splits", ())
-    given = getattr(data, "given_splits", splits)
-    chosen = [split for split in NAMES if split in splits and split not in given]
+    given = getattr(data, "given_splits", data.splits)
+    held_out = {"val": data.hparams.val_split > 0, "test": "test" in data.splits}
+    chosen = [split for split in NAMES if held_out.get(split) and split not in given]
     names = " and ".join(NAMES[split] for split in chosen)
     if not names:
         return None

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from classifier import MLP, ImageFolder
+from classifier.data.content_hashes import hash_images
 from classifier.data.contents import load_contents
 from classifier.data.decoding import read_image
 from classifier.data.sources import ImagesInFiles
@@ -77,6 +78,22 @@ def test_validation_folder_is_used_and_without_a_test_folder_evaluated_in_its_pl
     assert "val loss" in printed
     assert "test loss" not in printed
     assert "(15 images)" in run("test", "--ckpt_path", "best")
+
+
+def test_validation_images_are_evaluated_once_per_epoch_also_after_a_test(split_root, make_trainer):
+    (split_root / "test").rename(split_root / "val")
+    data, model = ImageFolder(str(split_root), image_size=8), MLP(image_shape=(3, 8, 8), num_classes=3)
+    make_trainer().test(model, data, verbose=False)
+    make_trainer().fit(model, data)
+    assert model.evaluated_splits == ["val"]
+
+
+def test_training_images_are_known_by_the_hashes_of_their_pixels(plain_root):
+    for cache in (1000, 0):
+        data = open_folder(plain_root, cache=cache, test_split=6)
+        hashes = hash_images(data.datasets["train"][:][0])
+        assert torch.equal(data.training_images, hashes.sort().values)
+        assert torch.equal(data.datasets["train"].source.get_hashes(), hashes)
 
 
 def test_all_three_split_folders_are_used(split_root):

@@ -129,7 +129,7 @@ def test_file_that_is_no_table_is_refused_in_one_line(tmp_path, fail, content, p
 
 
 def test_column_that_the_user_names_must_exist():
-    with pytest.raises(UserError, match="there is no column 'fold' among path, label: set --data.split_column"):
+    with pytest.raises(UserError, match=r"there is no column 'fold' among path, label: set --data.split_column"):
         ImageTable(write_table("a.png,cat"), split_column="fold")
 
 

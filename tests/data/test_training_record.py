@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.file_data import FileDigits, list_hashes, make_data
+from helpers.file_data import list_hashes, make_data
 
 from classifier import Digits
 from classifier.data.dataset import ImageDataset
@@ -108,15 +108,26 @@ def test_settings_of_the_decoding_that_differ_are_named_unless_the_images_decide
     assert "max_value is 4095.0" in describe_decoding(*(get_decoding(hparams, None) for hparams in given))
 
 
-def test_split_of_an_older_version_is_reported_for_images_that_have_no_split_of_their_own():
-    old = {"datamodule_hyper_parameters": {"test_split": 0.2}}
-    data = make_data(given_splits={"test"})
-    assert describe_older_split(old, data).endswith("some of the validation images may have been trained on")
-    data.given_splits = set()
-    assert "some of the validation and test images may" in describe_older_split(old, data)
-    data.given_splits = {"val", "test"}
-    assert describe_older_split(old, data) is None
-    assert describe_older_split(old, Digits()) is None
-    data.given_splits = set()
-    assert describe_older_split({**old, "training_images": torch.zeros(0)}, data) is None
-    assert describe_older_split({"datamodule_hyper_parameters": {}}, FileDigits()) is None
+@pytest.mark.parametrize(
+    ("given_splits", "val_split", "expected"),
+    [
+        ({"test"}, 3, "some of the validation images may"),
+        (set(), 3, "some of the validation and test images may"),
+        (set(), 0, "some of the test images may"),
+        ({"test"}, 0, None),
+        (None, 3, "some of the validation images may"),
+        (None, 0, None),
+    ],
+    ids=str,
+)
+def test_split_of_an_older_version_is_reported_for_images_that_have_no_split_of_their_own(
+    given_splits, val_split, expected
+):
+    data = Digits(val_split=val_split)
+    if given_splits is not None:  # as in a dataset of files
+        data.given_splits = given_splits
+    for old in ({}, {"format_version": 2}):
+        warning = describe_older_split(old, data)
+        assert expected in warning if expected else warning is None
+    assert describe_older_split({"format_version": 3}, data) is None
+    assert describe_older_split({}, None) is None

@@ -289,7 +289,7 @@ class OwnSplit(FileDigits):
 def test_a_checkpoint_of_an_older_version_is_reported_if_it_was_split_differently(make_trainer, recwarn):
     trainer = fit_files(make_trainer, cls=OwnSplit)
     content = torch.load("last.ckpt", weights_only=True)
-    del content["training_images"]
+    del content["training_images"], content["format_version"]
     torch.save(content, "old.ckpt")
 
     def list_warnings(path):
