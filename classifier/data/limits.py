@@ -37,9 +37,7 @@ def check_limits(image: ImageFile.ImageFile, file: BinaryIO, max_pixels: int) ->
     limit, pixels = int(max_pixels / get_cost(image)), image.width * image.height
     if pixels > limit:
         kind = "" if limit == max_pixels else f" for {image.format} files of this kind"
-        raise LimitError(
-            f"it has {pixels:,} pixels, above the limit of {limit:,}{kind}; raise max_pixels {max_pixels:,}"
-        )
+        raise LimitError(f"it has {pixels:,} pixels, above the limit of {limit:,}{kind} (max_pixels {max_pixels:,})")
     if image.info.get("progressive"):
         position = file.tell()
         file.seek(0)

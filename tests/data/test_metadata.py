@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from helpers.metadata_files import Part, change_metadata, make_exif, make_files, make_jpeg
+from helpers.metadata_changes import Part, change_metadata
+from helpers.metadata_files import make_exif, make_files, make_jpeg
 from PIL import Image
 
 from classifier.data.decoding import ImageError, read_image

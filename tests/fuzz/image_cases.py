@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import torch
-from helpers.metadata_files import ImageParts, change_metadata
+from helpers.metadata_changes import ImageParts, change_metadata
 
 from classifier.data.decoding import read_image
 from classifier.data.resizing import Resize
