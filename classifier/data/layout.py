@@ -60,6 +60,12 @@ def find_layout(root: Path, min_classes: int = 2) -> Layout:
         found = f"; there is only {make_printable(class_names[0])}/" if class_names else ""
         hint = _suggest_subfolder(root, names)
         raise UserError(f"{make_printable(folders[first])} must contain folders of two or more classes{found}{hint}")
+    for name in unused:
+        if looks_like_split(name) and set(map(normalise, list_subfolders(root / name))) & set(class_names):
+            raise UserError(
+                f"{make_printable(root / name)} contains class folders, but its name is none of train, val and test: "
+                f"rename it, or move it out of {make_printable(root)}"
+            )
     for split, found_classes in classes.items():
         if unknown := sorted(set(found_classes) - set(class_names)):
             raise UserError(
@@ -138,16 +144,21 @@ def _refuse_unreadable_splits(root: Path, names: tuple[str, ...]) -> None:
     Raises:
         UserError: The names look like splits.
     """
+    shown = make_printable(root)
     alike = [name for name in names if looks_like_split(name)]
     kinds = {find_split(name) or name for name in alike}
     if alike and (len(alike) == len(names) or len(kinds) > 1):
         raise UserError(
-            f"the folders {make_printable(', '.join(alike))} in {make_printable(root)} look like training and test "
+            f"the folders {make_printable(', '.join(alike))} in {shown} look like training and test "
             f"images, but are not organised as {EXPECTED}"
         )
     for name in names:
         inner = {split: child for child in list_subfolders(root / name) if (split := find_split(child))}
         if len(inner) > 1:
+            if any(list_subfolders(root / name / child) for child in inner.values()):
+                raise UserError(
+                    f"{shown} has no class folders; did you mean --data.root {make_printable(root / name)}?"
+                )
             raise UserError(
                 f"{make_printable(root / name)} contains {make_printable(' and '.join(inner.values()))}: the folders "
                 f"must be organised as {EXPECTED}"

@@ -19,10 +19,12 @@ SPLITS = ("train", "val", "test")
 VARIANTS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "tst"), "test"),
+    **dict.fromkeys(("test", "tests", "testing", "tst"), "test"),
 }
 SUFFIXES = ("set", "data", "images", "split")
 NAME = re.compile(rf"({'|'.join(VARIANTS)})[\s_.-]*({'|'.join(SUFFIXES)})?[\s_.-]*\d*")
+# Words in the names of folders that are parts of a dataset, but not of a known split.
+UNCLEAR = ("eval", "evaluation", "fold", "holdout", "split", "trainval")
 TOP = 2**63  # positions are from 0 to below this number
 
 
@@ -37,9 +39,10 @@ def find_split(name: str) -> str | None:
 
 
 def looks_like_split(name: str) -> bool:
-    """Return whether a name is that of a split, or contains one as a separate word, as "seg_train" does."""
-    words = re.split(r"[\W_\d]+", name.casefold())
-    return find_split(name) is not None or any(word in VARIANTS for word in words)
+    """Return whether a name is that of a split, or contains one as a word, as "seg_train", "trainA" and "fold1" do."""
+    words = re.split(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", name)
+    known = (*VARIANTS, *UNCLEAR)
+    return find_split(name) is not None or any(word.casefold() in known for word in words)
 
 
 def list_splits(given: Collection[str], test_split: Amount | None, val_split: Amount) -> tuple[str, ...]:
