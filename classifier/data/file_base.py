@@ -66,6 +66,8 @@ class FileDataModule(ImageDataModule):
         classes: Names of the classes in the order of their labels; by default those that are found, sorted. `test`
             sets the names in the checkpoint, so that images of some of the classes can be evaluated.
         batch_size: Images per training step, on each device; above 0.
+        test_batch_size: Images per evaluation step, on each device; above 0. Photographs need more memory than the
+            small images of other datasets.
         **kwargs: Further arguments of ImageDataModule.
 
     Raises:
@@ -102,9 +104,10 @@ class FileDataModule(ImageDataModule):
         skip_broken: bool = False,
         classes: tuple[str, ...] | None = None,
         batch_size: int = 64,
+        test_batch_size: int = 100,
         **kwargs: Any,
     ) -> None:
-        super().__init__(root=root, batch_size=batch_size, **kwargs)
+        super().__init__(root=root, batch_size=batch_size, test_batch_size=test_batch_size, **kwargs)
         height, width = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
         self.image_shape = (channels, height, width)
         self.root = Path(root)

@@ -54,7 +54,7 @@ def run(root: str, num_workers: int) -> None:
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    loaders = DataLoader(train, 64, shuffle=True, **options), DataLoader(test, 500, **options)
+    loaders = DataLoader(train, 64, shuffle=True, **options), DataLoader(test, 64, **options)
     trainer.fit(PlainModule(len(images.classes)), *loaders)
 
 
