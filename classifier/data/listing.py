@@ -80,7 +80,8 @@ def list_subfolders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
     try:
-        return tuple(sorted(path.name for path in folder.iterdir() if path.name[0] != "." and path.is_dir()))
+        with os.scandir(folder) as entries:  # Path.is_dir would need a system call per file
+            return tuple(sorted(entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry)))
     except OSError as error:
         raise_not_listed(error)
 

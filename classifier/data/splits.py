@@ -122,7 +122,7 @@ def get_positions(keys: Sequence[str], salt: str) -> np.ndarray:
         An int64 array (N,) of values from 0 to below 2^63, uniformly distributed.
     """
     prefix = salt.encode() + b"\0"
-    digests = [hashlib.blake2b(prefix + key.encode(errors="surrogateescape"), digest_size=8).digest() for key in keys]
+    digests = [hashlib.blake2b(prefix + key.encode(errors="surrogatepass"), digest_size=8).digest() for key in keys]
     return (np.frombuffer(b"".join(digests), dtype="<u8") >> np.uint64(1)).astype(np.int64)
 
 
