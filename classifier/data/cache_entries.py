@@ -5,16 +5,33 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from classifier.data.opening import open_regular_file
+from classifier.data.thumbnails import SIDE
 
 OVERHEAD = 10_000  # bytes that an entry may have beyond its arrays; ZIP and NumPy headers have about 1,000
 CHUNK = 2**18  # bytes; the checksum is computed of each chunk while the processor's cache contains it
+
+
+class Details(NamedTuple):
+    """What `inspect` describes of M readable image files.
+
+    Args:
+        sizes: Width and height of the images in the files, int32 (M, 2).
+        modes: Kind of pixels in the files as an index of `mode_names`, uint8 (M,).
+        thumbnails: uint8 (M, SIDE, SIDE); see `make_thumbnails`.
+        mode_names: Names of the kinds, such as "RGB"; see `Decoded`.
+    """
+
+    sizes: Tensor
+    modes: Tensor
+    thumbnails: Tensor
+    mode_names: list[str]
 
 
 @dataclass
@@ -29,6 +46,7 @@ class Contents:
         darkest: Lowest value of all decoded pixels, from 0 to 255; 255 without images.
         brightest: Highest value of all decoded pixels, from 0 to 255; 0 without images.
         images: The readable images, uint8 (M, C, H, W), or None if they stay in the files.
+        details: What else is known of the readable files, or None.
     """
 
     kept: Tensor
@@ -38,10 +56,19 @@ class Contents:
     darkest: int
     brightest: int
     images: Tensor | None = None
+    details: Details | None = None
+
+    def get_arrays(self) -> dict[str, Tensor]:
+        """Return all tensors by their names in an entry."""
+        arrays = {"kept": self.kept, "hashes": self.hashes}
+        if self.details is not None:
+            details = self.details
+            arrays.update(sizes=details.sizes, modes=details.modes, thumbnails=details.thumbnails)
+        return arrays if self.images is None else {**arrays, "images": self.images}
 
     def count_bytes(self) -> int:
         """Return the size of the tensors in bytes."""
-        return sum(tensor.nbytes for tensor in (self.kept, self.hashes, self.images) if tensor is not None)
+        return sum(tensor.nbytes for tensor in self.get_arrays().values())
 
 
 def write_entry(path: Path, key: str, contents: Contents) -> None:
@@ -53,12 +80,11 @@ def write_entry(path: Path, key: str, contents: Contents) -> None:
         contents: What to write, except `problems`.
     """
     values = {"max_value": contents.max_value, "darkest": contents.darkest, "brightest": contents.brightest}
-    arrays = {"kept": contents.kept, "hashes": contents.hashes, "images": contents.images}
+    if contents.details is not None:
+        values["mode_names"] = contents.details.mode_names
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{key}/values.json"), json.dumps(values))
-        for name, tensor in arrays.items():
-            if tensor is None:
-                continue
+        for name, tensor in contents.get_arrays().items():
             array = tensor.numpy()
             # A ZipInfo without a time makes equal contents equal files.
             with archive.open(zipfile.ZipInfo(f"{key}/{name}.npy"), "w", force_zip64=True) as member:
@@ -83,33 +109,47 @@ def read_entry(path: Path, key: str, shape: tuple[int, int, int, int], with_imag
     """
     num_files, *image_shape = shape
     try:
-        limit = num_files * (16 + math.prod(image_shape)) + OVERHEAD  # 16 bytes for two integers
+        # Bytes for an image, for its index and hash, and for its details.
+        limit = num_files * (math.prod(image_shape) + 16 + 9 + SIDE**2) + OVERHEAD
         with (
             open_regular_file(path, limit, follow_links=False) as file,
             zipfile.ZipFile(file) as archive,
         ):
             with archive.open(f"{key}/values.json") as member:
-                values = _check_values(json.loads(member.read(OVERHEAD)))
+                values = json.loads(member.read(OVERHEAD))
+            mode_names = values.pop("mode_names", None)
+            _check_values(values)
             kept = _read_array(archive, f"{key}/kept.npy", (None,), np.int64, num_files)
             hashes = _read_array(archive, f"{key}/hashes.npy", (len(kept),), np.int64, num_files)
+            details = None if mode_names is None else _read_details(archive, key, mode_names, len(kept))
             images = None
             if with_images:
                 images = _read_array(archive, f"{key}/images.npy", (len(kept), *image_shape), np.uint8, num_files)
         ordered = bool((kept[1:] > kept[:-1]).all()) and (not len(kept) or (kept[0] >= 0 and kept[-1] < num_files))
-        return Contents(kept, hashes, [], images=images, **values) if ordered else None
+        return Contents(kept, hashes, [], images=images, details=details, **values) if ordered else None
     except Exception:  # zipfile, json and NumPy can raise anything on a damaged file
         return None
 
 
-def _check_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of an entry, or raise a ValueError if one has another type or is out of range."""
+def _read_details(archive: zipfile.ZipFile, key: str, mode_names: Any, length: int) -> Details:
+    """Return the details in an entry of `length` readable files, or raise an error if they are not as written."""
+    sizes = _read_array(archive, f"{key}/sizes.npy", (length, 2), np.int32, length)
+    modes = _read_array(archive, f"{key}/modes.npy", (length,), np.uint8, length)
+    thumbnails = _read_array(archive, f"{key}/thumbnails.npy", (length, SIDE, SIDE), np.uint8, length)
+    are_names = isinstance(mode_names, list) and all(isinstance(name, str) for name in mode_names)
+    if not are_names or (length and (int(sizes.min()) < 1 or int(modes.max()) >= len(mode_names))):
+        raise ValueError("invalid details")
+    return Details(sizes, modes, thumbnails, mode_names)
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    """Raise a ValueError if a value of an entry has another type or is out of range."""
     levels = [values["darkest"], values["brightest"]]
     known = set(values) == {"max_value", "darkest", "brightest"}
     max_value = values["max_value"]
     is_valid = max_value is None or (type(max_value) in (int, float) and 0 < max_value < math.inf)
     if not (known and is_valid and all(type(level) is int and 0 <= level <= 255 for level in levels)):
         raise ValueError("invalid values")
-    return values
 
 
 def _read_array(

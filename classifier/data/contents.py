@@ -15,13 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.data.cache import DiskCache
-from classifier.data.cache_entries import Contents
+from classifier.data.cache_entries import Contents, Details
 from classifier.data.content_hashes import hash_images
 from classifier.data.intensities import choose_max_value
 from classifier.data.sources import FileBatch, ImagesInFiles, identity_collate
+from classifier.data.thumbnails import SIDE, make_thumbnails
 from classifier.errors import UserError, make_printable
 
-FORMAT = 3  # a new number makes older entries of the cache useless; needed whenever images are decoded differently
+FORMAT = 4  # a new number makes older entries of the cache useless; needed whenever images are decoded differently
 DECODED_TOGETHER = 250  # files per batch of a worker process
 
 
@@ -97,11 +98,12 @@ def _update_problems(contents: Contents, files: ImagesInFiles) -> bool:
 
 
 class Statistics(NamedTuple):
-    """Content hashes (N,), int64, and the lowest and highest values (N,), uint8, of N images."""
+    """Content hashes (N,), int64, lowest and highest values (N,), uint8, and thumbnails, uint8, of N images."""
 
     hashes: Tensor
     darkest: Tensor
     brightest: Tensor
+    thumbnails: Tensor
 
 
 class MeasuredFiles(Dataset):
@@ -119,7 +121,8 @@ class MeasuredFiles(Dataset):
         batch = self.files.__getitems__(indices)
         pixels = batch.images.flatten(1).numpy()  # NumPy reduces bytes 20 times as fast as PyTorch
         darkest, brightest = torch.from_numpy(pixels.min(axis=1)), torch.from_numpy(pixels.max(axis=1))
-        return batch, Statistics(hash_images(batch.images), darkest, brightest)
+        padded = batch.sizes if self.files.decoding.resize == "letterbox" else None
+        return batch, Statistics(hash_images(batch.images), darkest, brightest, make_thumbnails(batch.images, padded))
 
 
 def iterate(files: ImagesInFiles, description: str) -> Iterator[tuple[FileBatch, Statistics]]:
@@ -146,6 +149,9 @@ class Scan:
         kept: int64 (N,), the first M of which are the indices of the readable files.
         statistics: Statistics of the images, of length N as well.
         images: uint8 (N, C, H, W), or None if images are not kept.
+        sizes: int32 (N, 2), width and height of the images in the files.
+        modes: uint8 (N,), the kind of pixels in the files as an index of `mode_names`.
+        mode_names: Index of every kind of pixels by its name.
         problems: One message per unreadable file.
         highest: Highest value in each file with more than 8 bits per channel, by position in `kept`.
         is_float: Whether those files have floating-point values.
@@ -155,6 +161,9 @@ class Scan:
     kept: Tensor
     statistics: Statistics
     images: Tensor | None
+    sizes: Tensor
+    modes: Tensor
+    mode_names: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     highest: dict[int, float] = field(default_factory=dict)
     is_float: dict[int, bool] = field(default_factory=dict)
@@ -165,10 +174,12 @@ class Scan:
         """Allocate memory for the results; it is not used before it is written to."""
         size = len(files)
         hashes, kept = (torch.empty(size, dtype=torch.int64) for _ in range(2))
-        darkest, brightest = (torch.empty(size, dtype=torch.uint8) for _ in range(2))
+        darkest, brightest, modes = (torch.empty(size, dtype=torch.uint8) for _ in range(3))
+        thumbnails = torch.empty((size, SIDE, SIDE), dtype=torch.uint8)
         # NumPy asks for huge pages, which halves the time to fill them.
         images = torch.from_numpy(np.empty((size, *files.image_shape), np.uint8)) if in_memory else None
-        return cls(kept, Statistics(hashes, darkest, brightest), images)
+        sizes = torch.empty((size, 2), dtype=torch.int32)
+        return cls(kept, Statistics(hashes, darkest, brightest, thumbnails), images, sizes, modes)
 
     def add(self, result: tuple[FileBatch, Statistics]) -> None:
         """Append the results of the next batch."""
@@ -176,6 +187,9 @@ class Scan:
         first, self.count = self.count, self.count + len(batch.indices)
         self.kept[first : self.count] = torch.tensor(batch.indices, dtype=torch.int64)
         self._set(slice(first, self.count), batch.images, statistics)
+        self.sizes[first : self.count] = torch.tensor(batch.sizes, dtype=torch.int32).view(-1, 2)
+        codes = [self.mode_names.setdefault(mode, len(self.mode_names)) for mode in batch.modes]
+        self.modes[first : self.count] = torch.tensor(codes, dtype=torch.uint8)
         for position, (highest, is_float) in enumerate(zip(batch.highest, batch.is_float, strict=True), first):
             if highest is not None:
                 self.highest[position], self.is_float[position] = highest, is_float
@@ -204,7 +218,8 @@ class Scan:
 
     def finish(self, max_value: float | None) -> Contents:
         """Return the contents; the images are not copied."""
-        hashes, darkest, brightest = (values[: self.count] for values in self.statistics)
+        hashes, darkest, brightest, thumbnails = (values[: self.count] for values in self.statistics)
+        details = Details(self.sizes[: self.count], self.modes[: self.count], thumbnails, list(self.mode_names))
         return Contents(
             kept=self.kept[: self.count],
             hashes=hashes,
@@ -213,6 +228,7 @@ class Scan:
             darkest=int(darkest.min()) if self.count else 255,
             brightest=int(brightest.max()) if self.count else 0,
             images=None if self.images is None else self.images[: self.count],
+            details=details,
         )
 
 

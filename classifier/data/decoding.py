@@ -55,11 +55,15 @@ class Decoded(NamedTuple):
         image: uint8 tensor (C, H, W).
         highest: Highest value in the file, if it has more than 8 bits per channel, or None.
         is_float: Whether the file has floating-point values.
+        size: Width and height of the image in the file in pixels, as it is shown.
+        mode: Pillow's name of the kind of pixels in the file, such as "RGB"; "RGB;16" for colour with 16 bits.
     """
 
     image: Tensor
     highest: float | None = None
     is_float: bool = False
+    size: tuple[int, int] = (1, 1)
+    mode: str = "L"
 
 
 def read_image(
@@ -123,16 +127,21 @@ def decode_file(file: BinaryIO, decoding: Decoding, orientation: int | None = No
     min_size = (2 * width, 2 * height)  # of an image that is reduced before it is resized
     with identify(file) as opened:
         check_limits(opened, file, decoding.max_pixels)
+        mode_in_file, full_size = opened.mode, opened.size
         if opened.format == "JPEG":
             orientation = orientation or get_orientation(opened)
             opened.draft(None, min_size[::-1] if orientation > 4 else min_size)  # decodes it at a fraction of its size
         image, low_bytes = load_high_and_low(opened, file, identify)
         orientation = orientation or get_orientation(opened)  # after loading, which rotates a TIFF file
+        full_size = full_size if opened.format == "JPEG" else image.size
         mode, min_size = "L" if channels == 1 else "RGB", min_size[::-1] if orientation > 4 else min_size
         image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
     if orientation in ORIENTATIONS:
         image = image.transpose(ORIENTATIONS[orientation])
-    return Decoded(resize_image(image, height, width, decoding.resize), *(intensities or ()))
+    resized = resize_image(image, height, width, decoding.resize)
+    size = full_size[::-1] if orientation > 4 else full_size
+    highest, is_float = intensities or (None, False)
+    return Decoded(resized, highest, is_float, size, f"{mode_in_file};16" if low_bytes else mode_in_file)
 
 
 @contextlib.contextmanager

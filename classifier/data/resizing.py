@@ -34,9 +34,15 @@ def resize_image(image: Image.Image, height: int, width: int, resize: Resize) ->
 
 def resize_to_fit(image: Image.Image, height: int, width: int) -> Image.Image:
     """Resize an image, with its aspect ratio kept, to the largest size within a height and a width."""
-    scale = min(width / image.width, height / image.height)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BICUBIC)
+    _, _, inner_height, inner_width = get_padded_box(image.width, image.height, height, width)
+    return image.resize((inner_width, inner_height), Image.Resampling.BICUBIC)
+
+
+def get_padded_box(image_width: int, image_height: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the part of a letterboxed image (height, width) that is not padding: top, left, height and width."""
+    scale = min(width / image_width, height / image_height)
+    inner_height, inner_width = max(1, round(image_height * scale)), max(1, round(image_width * scale))
+    return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
 
 
 def get_centre_box(image_width: int, image_height: int, height: int, width: int) -> tuple[float, float, float, float]:

@@ -25,6 +25,8 @@ class FileBatch(NamedTuple):
         problems: One message per unreadable file.
         highest: Highest value in each of the N files, or None for those with 8 bits per channel.
         is_float: Whether each of the N files has floating-point values.
+        sizes: Width and height of each of the N images in its file.
+        modes: Kind of pixels in each of the N files; see `Decoded`.
     """
 
     images: Tensor
@@ -32,6 +34,8 @@ class FileBatch(NamedTuple):
     problems: list[str]
     highest: list[float | None]
     is_float: list[bool]
+    sizes: list[tuple[int, int]]
+    modes: list[str]
 
 
 class ImageSource(Dataset, ABC):
@@ -175,8 +179,15 @@ class ImagesInFiles(ImageSource):
                 problems.append(str(error))
         empty = torch.empty(0, *self.image_shape, dtype=torch.uint8)
         images = torch.stack([result.image for result in decoded]) if decoded else empty
-        highest, is_float = [result.highest for result in decoded], [result.is_float for result in decoded]
-        return FileBatch(images, readable, problems, highest, is_float)
+        return FileBatch(
+            images,
+            readable,
+            problems,
+            highest=[result.highest for result in decoded],
+            is_float=[result.is_float for result in decoded],
+            sizes=[result.size for result in decoded],
+            modes=[result.mode for result in decoded],
+        )
 
 
 def select(values: Tensor, indices: Tensor | range) -> Tensor:

@@ -275,3 +275,20 @@ def test_a_file_that_changes_between_the_two_passes_is_reported(tmp_path, cache,
     monkeypatch.setattr("classifier.data.contents.choose_max_value", choose_and_delete)
     with pytest.raises(UserError, match=r"have changed while they were read: .*is not an image"):
         load(paths, cache)
+
+
+def test_sizes_and_modes_of_the_files_and_thumbnails_are_known_and_cached(tmp_path):
+    rotated = Image.Exif()
+    rotated[274] = 6  # EXIF orientation: a quarter turn
+    grey = Image.fromarray(np.full((200, 100), 90, np.uint8))
+    grey.save(tmp_path / "a.jpg", exif=rotated)
+    grey.convert("P").save(tmp_path / "b.png")
+    Image.fromarray(np.full((8, 8), 65535, np.uint16)).save(tmp_path / "c.png")
+    (tmp_path / "d.png").touch()
+    files = ImagesInFiles([str(path) for path in sorted(tmp_path.iterdir())], Decoding((1, 16, 16)))
+    cache = DiskCache(tmp_path / "cache")
+    for in_memory in (False, False, True, True):
+        details = load_contents(files, in_memory, cache, num_for_range=4).details
+        assert details.sizes.tolist() == [[200, 100], [100, 200], [8, 8]]
+        assert [details.mode_names[code] for code in details.modes] == ["L", "P", "I;16"]
+        assert details.thumbnails.flatten(1).tolist() == [[90] * 256, [90] * 256, [255] * 256]
