@@ -107,7 +107,9 @@ def assign_splits(
         pool = np.flatnonzero(splits == "train")
         if amount and len(pool):
             positions = get_positions([keys[i] for i in pool.tolist()], split)
-            splits[pool[hold_out(labels[pool], positions, amount, f"{split}_split", class_names)]] = split
+            keep = 2 if split == "test" and val_split else 1  # one of them becomes a validation image
+            chosen = hold_out(labels[pool], positions, amount, f"{split}_split", class_names, keep)
+            splits[pool[chosen]] = split
     return splits
 
 
@@ -127,7 +129,7 @@ def get_positions(keys: Sequence[str], salt: str) -> np.ndarray:
 
 
 def hold_out(
-    labels: np.ndarray, positions: np.ndarray, amount: Amount, option: str, class_names: Sequence[str]
+    labels: np.ndarray, positions: np.ndarray, amount: Amount, option: str, class_names: Sequence[str], keep: int = 1
 ) -> np.ndarray:
     """Choose images to hold out, so that every class with images has at least one image on each side.
 
@@ -142,6 +144,8 @@ def hold_out(
         amount: A number of images (int), or a fraction above 0 and below 1 (float).
         option: Name of the option that sets the amount, for the error message.
         class_names: Names of the classes, for the error message.
+        keep: Number of images of every class that are not chosen, if the class has more than these; at least 1.
+            Groups keep one image.
 
     Returns:
         A bool mask (N,) of the chosen images.
@@ -153,14 +157,20 @@ def hold_out(
     if (counts == 1).any():
         name = class_names[int((counts == 1).argmax())]
         raise SettingError(f"{option} {amount} is not possible, because the class {name!r} has only one image to split")
+    present = counts > 0
+    most = np.maximum(counts - keep, 1) * present
+    if isinstance(amount, int) and not present.sum() <= amount <= most.sum():
+        raise SettingError(
+            f"{option} must be from {present.sum():,} to {most.sum():,}, so that each of the {present.sum():,} classes "
+            f"has an image on both sides, not {amount:,}"
+        )
     if len(np.unique(positions)) < len(positions):
-        fraction = amount / len(labels) if isinstance(amount, int) else float(amount)
-        return _hold_out_groups(labels, positions, fraction, option, class_names)
+        return _hold_out_groups(labels, positions, amount, option, class_names)
     if isinstance(amount, int):
-        quotas = _allocate(counts, amount, option)
+        quotas = _allocate(counts, most, amount)
     else:
         below = np.bincount(labels[positions < int(float(amount) * TOP)], minlength=len(counts))
-        quotas = np.clip(below, 1, np.maximum(counts - 1, 0)) * (counts > 0)
+        quotas = np.clip(below, present, most)
     order = np.lexsort((positions, labels))  # by class, and within a class by position
     rank = np.empty(len(labels), dtype=np.int64)
     rank[order] = np.arange(len(labels)) - (counts.cumsum() - counts)[labels[order]]
@@ -181,38 +191,30 @@ def hold_out_unnamed(labels: Tensor, amount: Amount, option: str, class_names: S
     return torch.from_numpy(hold_out(labels.numpy(), order.argsort().numpy(), number, option, class_names))
 
 
-def _allocate(counts: np.ndarray, amount: int, option: str) -> np.ndarray:
-    """Return how many of `amount` images are taken from each class: at least one, not all, and in proportion.
+def _allocate(counts: np.ndarray, most: np.ndarray, amount: int) -> np.ndarray:
+    """Return how many of `amount` images are taken from each class: at least one, and in proportion.
 
     Args:
-        counts: Number of images of every class (C,), none of them 1.
-        amount: Number of images to take.
-        option: Name of the option that sets the amount, for the error message.
-
-    Raises:
-        SettingError: There are more classes than images on one side.
+        counts: Number of images of every class (C,), int64.
+        most: Largest number of images to take from every class (C,), int64; 0 only for classes without images.
+        amount: Number of images to take, from the number of classes with images to the sum of `most`.
     """
-    present = counts > 0
-    lowest, highest = int(present.sum()), int(counts.sum() - present.sum())
-    if not lowest <= amount <= highest:
-        raise SettingError(
-            f"{option} must be from {lowest:,} to {highest:,}, so that each of the {lowest:,} classes has an image on "
-            f"both sides, not {amount:,}"
-        )
     shares = counts * (amount / counts.sum())
-    quotas = np.clip(np.floor(shares), 1, np.maximum(counts - 1, 1)).astype(np.int64) * present
+    least = np.minimum(most, 1)
+    quotas = np.clip(np.floor(shares).astype(np.int64), least, most)
     while (missing := amount - int(quotas.sum())) != 0:
         step = 1 if missing > 0 else -1
-        possible = present & ((quotas < counts - 1) if step > 0 else (quotas > 1))
+        possible = quotas < most if step > 0 else quotas > least
         gains = np.where(possible, step * (shares - quotas), -np.inf)
         quotas[int(gains.argmax())] += step
     return quotas
 
 
 def _hold_out_groups(
-    labels: np.ndarray, positions: np.ndarray, fraction: float, option: str, class_names: Sequence[str]
+    labels: np.ndarray, positions: np.ndarray, amount: Amount, option: str, class_names: Sequence[str]
 ) -> np.ndarray:
     """Choose groups of images with the lowest positions; see `hold_out`."""
+    fraction = amount / len(labels) if isinstance(amount, int) else float(amount)
     chosen = positions < int(fraction * TOP)
     present = np.bincount(labels, minlength=len(class_names)) > 0
 
@@ -232,7 +234,7 @@ def _hold_out_groups(
                 break
         else:
             raise SettingError(
-                f"{option} {fraction:.4g} is not possible: the images of the class {class_names[label]!r} are in too "
+                f"{option} {amount} is not possible: the images of the class {class_names[label]!r} are in too "
                 "few groups to have some on both sides"
             )
     return chosen

@@ -156,3 +156,18 @@ def test_too_few_images_for_three_splits_are_refused_with_the_option_that_is_too
     labels, keys = make_keys((2, 9, 9))
     with pytest.raises(SettingError, match=re.escape("val_split 0.1 is not possible, because the class 'ant'")):
         assign_splits([""] * 20, labels, keys, 0.1, 0.1, NAMES)
+
+
+@pytest.mark.parametrize("test_split", [0.999, 0.9, 17])
+@pytest.mark.parametrize("val_split", [0.01, 0.999, 3])
+def test_large_test_set_leaves_images_of_every_class_for_training_and_validation(test_split, val_split):
+    labels, keys = make_keys((3, 9, 30))
+    splits = assign_splits([""] * 42, labels, keys, test_split, val_split, NAMES)
+    assert all(np.bincount(labels[splits == split], minlength=3).min() > 0 for split in ("train", "val", "test"))
+    if isinstance(test_split, int):
+        assert (splits == "test").sum() == test_split
+
+
+def test_number_out_of_range_is_refused_with_the_range_also_for_groups():
+    with pytest.raises(SettingError, match=r"^test_split must be from 3 to 6, so that each .*, not 500$"):
+        hold_out_keys(np.arange(9) % 3, ["a", "b", "c", "d", "e", "f", "a", "b", "c"], 500)
