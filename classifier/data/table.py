@@ -150,8 +150,9 @@ class ImageTable(FileDataModule):
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            problem = f"the byte {content[error.start]:#04x} is not UTF-8: save the file with the encoding UTF-8"
+            # With a byte order mark, positions in the error count from behind it.
+            before = error.object[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            problem = f"the byte {error.object[error.start]:#04x} is not UTF-8: save the file with the encoding UTF-8"
             raise self._fail(before.count(b"\n") + 1, problem) from error
 
     def _find_delimiter(self, text: str) -> str:

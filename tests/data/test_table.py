@@ -117,6 +117,7 @@ def test_wrong_row_is_reported_with_its_line(header, rows, message):
     ("content", "problem"),
     [
         (b"path,label\r\na.png,cat\r\nb.png,gr\xfc\xdfe\r\n", ", line 3: the byte 0xfc is not UTF-8: save the file"),
+        (b"\xef\xbb\xbfpath,label\n\xfc,a\n", ", line 2: the byte 0xfc is not UTF-8: save the file"),
         ("path,label\n".encode("utf-16"), ", line 1: the byte 0xff is not UTF-8: save the file"),
         (None, " cannot be read: No such file or directory"),
     ],
