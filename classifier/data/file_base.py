@@ -35,7 +35,7 @@ def is_size(value: Any) -> bool:
 
 def is_test_split(value: Any) -> bool:
     """Return whether a value is a number of images, a fraction of them, "all" or None."""
-    return value in (None, "all") or (value > 0 and (isinstance(value, int) or value < 1))
+    return value in (None, "all") or (value >= 0 and (isinstance(value, int) or value < 1))
 
 
 class FileDataModule(ImageDataModule):
@@ -56,7 +56,8 @@ class FileDataModule(ImageDataModule):
             chosen once for all images, by the highest value in the training images.
         max_pixels: Largest number of pixels that an image file may have.
         test_split: Number of images, or fraction below 1, that becomes the test set if there is none. all: every image
-            is a test image. By default a fifth, or none if there are validation images.
+            is a test image. 0: there are no test images, and the validation images are evaluated in their place. By
+            default a fifth, or none if there are validation images.
         cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, they are
             decoded again in every epoch.
         cache_dir: Folder for decoded images; by default `classifier/images` in the user's folder for caches.
@@ -120,9 +121,10 @@ class FileDataModule(ImageDataModule):
             )
         require(
             not (self.hparams.val_split and "val" in self.given_splits),
-            f"{self.describe()} has its own validation images: leave out val_split",
+            f"{self.describe()} has its own validation images: leave out val_split, or set it to 0",
         )
         self.splits = list_splits(self.given_splits, self.hparams.test_split, self.hparams.val_split)
+        require(self.splits != ("train",), "test_split 0 leaves no images to evaluate: set val_split as well")
         self.source: ImageSource | None = None
 
     @abstractmethod
@@ -161,9 +163,18 @@ class FileDataModule(ImageDataModule):
             report(f"{share} are held out and evaluated; --data.test_split all evaluates all of them")
 
     def read(self, split: str) -> tuple[ImageSource, Tensor]:
-        """Return images (N, C, H, W), in memory or in files, and labels (N,) of a split."""
+        """Return images (N, C, H, W), in memory or in files, and labels (N,) of a split.
+
+        Raises:
+            UserError: A class has no training image.
+        """
         source, (first, last) = self._load(), self.bounds[split]
-        return source.subset(range(first, last)), self.labels[first:last]
+        labels = self.labels[first:last]
+        if split == "train":
+            present = set(labels.tolist())
+            if missing := [name for label, name in enumerate(self.class_names) if label not in present]:
+                raise UserError(f"{self.describe()}: the class {missing[0]!r} has no training image that can be read")
+        return source.subset(range(first, last)), labels
 
     def _load(self) -> ImageSource:
         """Return the source of all images, ordered by split; it is created once."""
@@ -187,9 +198,6 @@ class FileDataModule(ImageDataModule):
         self.bounds = {split: (end - n, end) for split, n, end in zip(self.splits, counts, ends, strict=True)}
         self.source = self._make_source(files, contents)
         if "train" in self.bounds:
-            present = set(self.labels[: counts[0]].tolist())
-            if missing := [name for label, name in enumerate(self.class_names) if label not in present]:
-                raise UserError(f"the class {missing[0]!r} has no training image that can be decoded")
             self.training_images = contents.hashes[: self.bounds["train"][1]].sort().values
         return self.source
 

@@ -131,6 +131,10 @@ def test_folder_with_some_of_the_classes_can_be_evaluated_with_the_labels_of_the
     line = next(line for line in everything.splitlines() if line.split()[0:1] == ["cat"])
     assert line in some.splitlines()
     assert "(4 images)" in some
+    shutil.copytree(plain_root / "ant", "new/ant")
+    assert "3 of 12 images are held out" in run(
+        "test", "--ckpt_path", "last", "--data.root", "new", "--data.test_split", 3
+    )
     shutil.copytree(plain_root / "cat", "new/dog")
     status, error = fail("test", "--ckpt_path", "last", "--data.root", "new", "--data.test_split", "all")
     assert (status, "new has classes that are not in the list of classes: dog" in error) == (1, True), error
@@ -171,7 +175,7 @@ def test_broken_files_are_skipped_on_request_and_named(split_root, capsys):
 def test_class_whose_training_images_are_all_broken_is_refused(split_root):
     for file in (split_root / "train/ant").glob("*.*"):
         file.write_text("no image")
-    with pytest.raises(UserError, match="the class 'ant' has no training image that can be decoded"):
+    with pytest.raises(UserError, match="the class 'ant' has no training image that can be read"):
         open_folder(split_root, skip_broken=True)
 
 
@@ -335,3 +339,11 @@ def test_split_of_names_that_contain_backslashes_is_exact(tmp_path):
             Image.new("L", (8, 8), 100).save(tmp_path / "pets" / name / f"x{i}" / "1.png")
             Image.new("L", (8, 8), 100).save(tmp_path / "pets" / name / f"x{i}\\1.png")
     assert len(open_folder(tmp_path / "pets", test_split=7).datasets["test"]) == 7
+
+
+def test_without_a_test_set_the_validation_images_are_evaluated(plain_root, capsys):
+    data = open_folder(plain_root, test_split=0, val_split=8)
+    assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"train": 24, "val": 8}
+    assert "no test images, so the validation images are evaluated in their place" in capsys.readouterr().out
+    with pytest.raises(UserError, match="test_split 0 leaves no images to evaluate: set val_split as well"):
+        open_folder(plain_root, test_split=0)
