@@ -171,3 +171,18 @@ def test_large_test_set_leaves_images_of_every_class_for_training_and_validation
 def test_number_out_of_range_is_refused_with_the_range_also_for_groups():
     with pytest.raises(SettingError, match=r"^test_split must be from 3 to 6, so that each .*, not 500$"):
         hold_out_keys(np.arange(9) % 3, ["a", "b", "c", "d", "e", "f", "a", "b", "c"], 500)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_added_image_moves_only_an_image_that_was_the_only_one_of_its_class_on_its_side(seed):
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(3), generator.integers(2, 30, 3))
+    keys = [f"{seed}/{i}" for i in range(len(labels))]
+    amount = [0.02, 0.2, 0.9][seed % 3]
+    positions, chosen = get_positions(keys, "test"), hold_out_keys(labels, keys, amount)
+    for new in range(30):
+        after = hold_out_keys(np.append(labels, 1), [*keys, f"new/{new}"], amount)[:-1]
+        moved = np.flatnonzero(after != chosen)
+        assert (labels[moved] == 1).all()
+        # It was on its side only because its class had no other image there.
+        assert all(chosen[i] != (positions[i] < amount * 2**63) for i in moved)
