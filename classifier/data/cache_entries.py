@@ -79,7 +79,11 @@ def write_entry(path: Path, key: str, contents: Contents) -> None:
         key: Key of the entry.
         contents: What to write, except `problems`.
     """
-    values = {"max_value": contents.max_value, "darkest": contents.darkest, "brightest": contents.brightest}
+    values: dict[str, Any] = {
+        "max_value": contents.max_value,
+        "darkest": contents.darkest,
+        "brightest": contents.brightest,
+    }
     if contents.details is not None:
         values["mode_names"] = contents.details.mode_names
     with zipfile.ZipFile(path, "w") as archive:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from classifier.data.base import ImageDataModule
@@ -15,17 +15,16 @@ from classifier.data.cache import DiskCache, describe_old_cache
 from classifier.data.cache_entries import Contents
 from classifier.data.contents import load_contents
 from classifier.data.decoding import MAX_PIXELS, Decoding
+from classifier.data.found_files import FoundFiles, make_source, order_files
 from classifier.data.layout import normalise
-from classifier.data.listing import LabelledFiles, UnusedFiles
+from classifier.data.listing import LabelledFiles
+from classifier.data.repeats import NAMES, describe_repeats
+from classifier.data.reports import describe_range, report, shorten_list
 from classifier.data.resizing import Resize
-from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
+from classifier.data.sources import ImageSource
 from classifier.data.splits import Amount, assign_splits, list_splits
 from classifier.errors import UserError, require
 from classifier.hparams import LIMITS_FROM_DATA, LOCAL_PATH, NOT_NEGATIVE, POSITIVE, Limit
-
-NAMES = {"train": "training", "val": "validation", "test": "test"}
-MAX_SHOWN = 20  # messages about unreadable files that are printed
-NEARLY_BLACK, NEARLY_WHITE = 31, 224  # of 255; no pixel is brighter, or none is darker
 
 
 def is_size(value: Any) -> bool:
@@ -176,42 +175,55 @@ class FileDataModule(ImageDataModule):
                 raise UserError(f"{self.describe()}: the class {missing[0]!r} has no training image that can be read")
         return source.subset(range(first, last)), labels
 
+    def find_files(self, hold_out: bool = True) -> FoundFiles:
+        """Return all image files, ordered by split.
+
+        Args:
+            hold_out: Whether to hold out images for testing and validation. Otherwise all images to which the user has
+                assigned no split are training images.
+
+        Raises:
+            SettingError: A class has too few images to hold some out.
+            UserError: Files cannot be found.
+        """
+        found, h = self.list_files(), self.hparams
+        labels = np.array(found.labels, dtype=np.int64)
+        test_split, val_split = (h.test_split, h.val_split) if hold_out or h.test_split == "all" else (0, 0)
+        splits = assign_splits(found.splits, labels, found.keys, test_split, val_split, self.class_names)
+        return order_files(found, splits, self.splits, self.decoding)
+
+    def decode_files(self, found: FoundFiles) -> Contents:
+        """Return what is known of files after decoding, from the cache if possible; unreadable files are no error."""
+        h, files = self.hparams, found.files
+        in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
+        disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)
+        return load_contents(files, in_memory, disk_cache, num_for_range=int((found.splits == "train").sum()))
+
     def _load(self) -> ImageSource:
         """Return the source of all images, ordered by split; it is created once."""
         if self.source is not None:
             return self.source
-        found, h = self.list_files(), self.hparams
-        labels = np.array(found.labels, dtype=np.int64)
-        splits = assign_splits(found.splits, labels, found.keys, h.test_split, h.val_split, self.class_names)
-        order = np.concatenate([np.flatnonzero(splits == split) for split in self.splits])
-        self._report_found(found.unused, splits)
-        files = ImagesInFiles([found.paths[i] for i in order.tolist()], self.decoding)
-        in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
-        disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)
-        num_training = int((splits == "train").sum())
-        contents = load_contents(files, in_memory, disk_cache, num_for_range=num_training)
-        self._check_contents(contents, len(files))
-        order = order[contents.kept.numpy()]
-        self.labels = torch.from_numpy(labels[order])
-        counts = [int((splits[order] == split).sum()) for split in self.splits]
+        found = self.find_files()
+        self._report_found(found)
+        contents = self.decode_files(found)
+        self._check_contents(contents, len(found.files))
+        labels, splits = (values[contents.kept.numpy()] for values in (found.labels, found.splits))
+        self.labels = torch.from_numpy(labels)
+        counts = [int((splits == split).sum()) for split in self.splits]
         ends = np.cumsum(counts).tolist()
         self.bounds = {split: (end - n, end) for split, n, end in zip(self.splits, counts, ends, strict=True)}
-        self.source = self._make_source(files, contents)
+        self.decoding = self.decoding._replace(max_value=contents.max_value)
+        self.hparams.max_value = contents.max_value
+        self.source = make_source(found.files, contents)
+        for line in describe_repeats(contents.hashes.numpy(), labels, splits, self.class_names, self.source.name):
+            report(f"{self.describe()}: {line}")
         if "train" in self.bounds:
             self.training_images = contents.hashes[: self.bounds["train"][1]].sort().values
         return self.source
 
-    def _make_source(self, files: ImagesInFiles, contents: Contents) -> ImageSource:
-        """Return the source of the readable images, with the intensity range that was chosen for all of them."""
-        self.decoding = self.decoding._replace(max_value=contents.max_value)
-        self.hparams.max_value = contents.max_value
-        paths = [files.paths[i] for i in contents.kept.tolist()]
-        if contents.images is not None:
-            return ImagesInMemory(contents.images, names=paths, hashes=contents.hashes)
-        return ImagesInFiles(paths, self.decoding, hashes=contents.hashes)
-
-    def _report_found(self, unused: UnusedFiles, splits: np.ndarray) -> None:
+    def _report_found(self, found: FoundFiles) -> None:
         """Print one line with the numbers of images by split, and of files that are not used."""
+        splits, unused = found.splits, found.unused
         counts = ", ".join(f"{int((splits == split).sum()):,} {NAMES[split]}" for split in self.splits)
         notes = [f"{self.describe()}: {len(splits):,} images in {len(self.class_names):,} classes ({counts})"]
         if "test" not in self.splits:
@@ -232,21 +244,5 @@ class FileDataModule(ImageDataModule):
             if not self.hparams.skip_broken:
                 raise UserError(f"repair or remove {number}, or set --data.skip_broken true: {reasons}")
             report(f"{number} cannot be decoded and are skipped: {reasons}")
-        for word, is_so in (("black", contents.brightest <= NEARLY_BLACK), ("white", contents.darkest >= NEARLY_WHITE)):
-            if is_so and len(contents.kept):
-                rank_zero_warn(
-                    f"{self.describe()}: all images are nearly {word}: their values are from {contents.darkest} to "
-                    f"{contents.brightest} of 255"
-                )
-
-
-def shorten_list(texts: list[str]) -> str:
-    """Return up to 20 texts, separated by semicolons, and the number of the others."""
-    more = [f"and {len(texts) - MAX_SHOWN:,} more"] if len(texts) > MAX_SHOWN else []
-    return "; ".join(texts[:MAX_SHOWN] + more)
-
-
-@rank_zero_only
-def report(text: str) -> None:
-    """Print a line in the first process."""
-    print(text, flush=True)
+        if problem := describe_range(contents):
+            rank_zero_warn(f"{self.describe()}: {problem}")

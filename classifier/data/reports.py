@@ -1,0 +1,30 @@
+"""Lines that datasets print, once for all processes."""
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from classifier.data.cache_entries import Contents
+
+MAX_SHOWN = 20  # messages about unreadable files that are printed
+NEARLY_BLACK, NEARLY_WHITE = 31, 224  # of 255; no pixel is brighter, or none is darker
+
+
+def shorten_list(texts: list[str]) -> str:
+    """Return up to 20 texts, separated by semicolons, and the number of the others."""
+    more = [f"and {len(texts) - MAX_SHOWN:,} more"] if len(texts) > MAX_SHOWN else []
+    return "; ".join(texts[:MAX_SHOWN] + more)
+
+
+def describe_range(contents: Contents) -> str | None:
+    """Return a warning if all images are nearly black or nearly white, or None."""
+    for word, is_so in (("black", contents.brightest <= NEARLY_BLACK), ("white", contents.darkest >= NEARLY_WHITE)):
+        if is_so and len(contents.kept):
+            return (
+                f"all images are nearly {word}: their values are from {contents.darkest} to {contents.brightest} of 255"
+            )
+    return None
+
+
+@rank_zero_only
+def report(text: str) -> None:
+    """Print a line in the first process."""
+    print(text, flush=True)
