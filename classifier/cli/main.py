@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from types import ModuleType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO
 
 from classifier.cli import PROG
 from classifier.cli.lean_imports import defer_scipy_signal
@@ -77,6 +78,19 @@ def escape_unencodable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning to standard error as one line, with the place in the code only if it is not for the user."""
+    place = "" if issubclass(category, UserWarning) else f"{filename}:{lineno}: {category.__name__}: "
+    print(f"{PROG}: warning: {place}{one_line(message)}", file=file or sys.stderr)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run a command line, and exit.
 
@@ -86,7 +100,9 @@ def main(argv: list[str] | None = None) -> None:
     Args:
         argv: Command-line arguments without the program's name; None for those of this process.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:  # and not a call from Python, whose warnings belong to the caller
+        argv = sys.argv[1:]
+        warnings.showwarning = show_warning
     threading.excepthook = report_thread_error
     escape_unencodable()
     try:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -203,3 +205,17 @@ def test_closed_pipe_ends_the_program_like_sigpipe_and_without_a_traceback():
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_warning_of_the_program_is_one_line_without_the_line_of_code(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["classifier", "--version"])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    main()
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("the folder\nis full", stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "python -m classifier: warning: the folder is full"
+    assert re.fullmatch(r"python -m classifier: warning: .*test_main.py:\d+: DeprecationWarning: old", second)
