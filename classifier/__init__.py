@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from classifier.data.base import ImageDataModule
     from classifier.data.cifar10 import CIFAR10
     from classifier.data.cifar100 import CIFAR100
+    from classifier.data.decoding import read_image
     from classifier.data.digits import Digits
     from classifier.data.fashion_mnist import FashionMNIST
     from classifier.data.folder import ImageFolder
@@ -51,6 +52,7 @@ MODULES = {
     "plot_confusion_matrix": "plots",
     "plot_curves": "plots",
     "plot_images": "plots",
+    "read_image": "data.decoding",
     "silence_lightning": "cli.quiet",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_curves",
     "plot_images",
+    "read_image",
     "silence_lightning",
 ]
 

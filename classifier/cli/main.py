@@ -84,7 +84,7 @@ def show_warning(
     filename: str,
     lineno: int,
     file: TextIO | None = None,
-    line: str | None = None,
+    line: str | None = None,  # noqa: ARG001 as Python calls it
 ) -> None:
     """Print a warning to standard error as one line, with the place in the code only if it is not for the user."""
     place = "" if issubclass(category, UserWarning) else f"{filename}:{lineno}: {category.__name__}: "
