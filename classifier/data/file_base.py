@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from classifier.data.base import ImageDataModule
@@ -19,7 +18,7 @@ from classifier.data.found_files import FoundFiles, make_source, order_files
 from classifier.data.layout import normalise
 from classifier.data.listing import LabelledFiles
 from classifier.data.repeats import NAMES, describe_repeats
-from classifier.data.reports import describe_range, report, shorten_list
+from classifier.data.reports import check_contents, report
 from classifier.data.resizing import Resize
 from classifier.data.sources import ImageSource
 from classifier.data.splits import Amount, assign_splits, list_splits
@@ -206,7 +205,7 @@ class FileDataModule(ImageDataModule):
         found = self.find_files()
         self._report_found(found)
         contents = self.decode_files(found)
-        self._check_contents(contents, len(found.files))
+        check_contents(contents, len(found.files), self.hparams.skip_broken, self.describe())
         labels, splits = (values[contents.kept.numpy()] for values in (found.labels, found.splits))
         self.labels = torch.from_numpy(labels)
         counts = [int((splits == split).sum()) for split in self.splits]
@@ -232,17 +231,3 @@ class FileDataModule(ImageDataModule):
             notes.append("test_split has no effect, because there are test images")
         notes += [text for text in (unused.describe(str(self.root)), describe_old_cache(self.root)) if text]
         report("; ".join(notes))
-
-    def _check_contents(self, contents: Contents, num_files: int) -> None:
-        """Report or refuse files that cannot be decoded, and images that are nearly black or white.
-
-        Raises:
-            UserError: Files cannot be decoded, and `skip_broken` is off.
-        """
-        if contents.problems:
-            number, reasons = f"{len(contents.problems):,} of {num_files:,} files", shorten_list(contents.problems)
-            if not self.hparams.skip_broken:
-                raise UserError(f"repair or remove {number}, or set --data.skip_broken true: {reasons}")
-            report(f"{number} cannot be decoded and are skipped: {reasons}")
-        if problem := describe_range(contents):
-            rank_zero_warn(f"{self.describe()}: {problem}")

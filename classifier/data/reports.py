@@ -1,8 +1,9 @@
 """Lines that datasets print, once for all processes."""
 
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from classifier.data.cache_entries import Contents
+from classifier.errors import UserError
 
 MAX_SHOWN = 20  # messages about unreadable files that are printed
 NEARLY_BLACK, NEARLY_WHITE = 31, 224  # of 255; no pixel is brighter, or none is darker
@@ -22,6 +23,27 @@ def describe_range(contents: Contents) -> str | None:
                 f"all images are nearly {word}: their values are from {contents.darkest} to {contents.brightest} of 255"
             )
     return None
+
+
+def check_contents(contents: Contents, num_files: int, skip_broken: bool, where: str) -> None:
+    """Report or refuse files that cannot be decoded, and report images that are nearly black or white.
+
+    Args:
+        contents: What is known of the files.
+        num_files: Number of all files.
+        skip_broken: Whether files that cannot be decoded are left out.
+        where: The folder or the file that the user has named.
+
+    Raises:
+        UserError: Files cannot be decoded, and `skip_broken` is off.
+    """
+    if contents.problems:
+        number, reasons = f"{len(contents.problems):,} of {num_files:,} files", shorten_list(contents.problems)
+        if not skip_broken:
+            raise UserError(f"repair or remove {number}, or set --data.skip_broken true: {reasons}")
+        report(f"{number} cannot be decoded and are skipped: {reasons}")
+    if problem := describe_range(contents):
+        rank_zero_warn(f"{where}: {problem}")
 
 
 @rank_zero_only

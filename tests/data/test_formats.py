@@ -42,9 +42,9 @@ def test_an_image_format_that_is_not_read_is_recognised_by_its_extension(name, r
 def test_without_the_package_for_heic_a_message_names_it(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     for extension in (".heic", ".HEIF", ".hif"):
-        assert describe_missing_decoder(f"a{extension}") == 'HEIC files need: pip install "classifier[heif]"'
+        assert describe_missing_decoder(f"a{extension}") == 'HEIC files need pip install "classifier[heif]"'
         assert extension.lower() not in get_extensions()
-    with pytest.raises(ImageError, match=r'a\.heic: HEIC files need: pip install "classifier\[heif\]"'):
+    with pytest.raises(ImageError, match=r'a\.heic: HEIC files need pip install "classifier\[heif\]"'):
         read_image(tmp_path / "a.heic", (3, 8, 8))
 
 

@@ -63,8 +63,8 @@ def test_checkpoints_of_version_0_1_and_of_today_load_and_one_of_a_newer_version
         torch.save({**today, "classes": {"model": name}, **version}, "a.ckpt")
         loaded = load_model(load_checkpoint("a.ckpt"))
         assert torch.equal(loaded.network[1].weight, model.network[1].weight)
-    torch.save({**today, "classes": {"model": "classifier.MLP"}, "format_version": 3}, "a.ckpt")
-    with pytest.raises(ValueError, match=r"a.ckpt .*: a newer version wrote it, in format 3"):
+    torch.save({**today, "classes": {"model": "classifier.MLP"}, "format_version": 4}, "a.ckpt")
+    with pytest.raises(ValueError, match=r"a.ckpt .*: a newer version wrote it, in format 4"):
         load_checkpoint("a.ckpt")
 
 
