@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from classifier.models.base import ImageClassifier
     from classifier.models.cnn import CNN
     from classifier.models.mlp import MLP
+    from classifier.models.timm_models import Timm
     from classifier.models.torchvision_models import TorchVision
     from classifier.plots import plot_confusion_matrix, plot_curves, plot_images
 
@@ -47,6 +48,7 @@ MODULES = {
     "MNIST": "data.mnist",
     "ResultsRecorder": "callbacks.recorder",
     "TensorBoardReporter": "callbacks.tensorboard",
+    "Timm": "models.timm_models",
     "TorchVision": "models.torchvision_models",
     "export_classifier": "commands.export",
     "plot_confusion_matrix": "plots",
@@ -74,6 +76,7 @@ __all__ = [
     "Lookahead",
     "ResultsRecorder",
     "TensorBoardReporter",
+    "Timm",
     "TorchVision",
     "export_classifier",
     "plot_confusion_matrix",

@@ -1,7 +1,42 @@
 """Augmentation of whole batches on the device, with one random draw per image."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+Flip = Literal["none", "random", "alternating"]
+
+
+def augment_images(
+    images: Tensor, epoch: int, flip: Flip, crop: float, shift: int, cutout: int, colour: Sequence[float]
+) -> Tensor:
+    """Return uint8 images (N, C, H, W), flipped, cropped, shifted and cut out at random.
+
+    Args:
+        images: uint8 training images (N, C, H, W). With an alternating flip, the dataset has already flipped a random
+            half of them.
+        epoch: Index of the epoch, from 0.
+        flip: Which images are mirrored left to right; see ImageDataModule.
+        crop: Smallest part of an image that a random crop covers, as a fraction of its area; 1 for no crop.
+        shift: Largest translation in pixels, from 0 (none) to below H and W.
+        cutout: Side of a square in pixels that is filled; 0 for none.
+        colour: Colour of that square from 0 to 1: one number per channel, or one for all.
+    """
+    if flip == "random":
+        images = flip_images(images, torch.rand(len(images), device=images.device) < 0.5)
+    elif flip == "alternating" and epoch % 2:
+        images = images.flip(-1)
+    if crop < 1:
+        images = crop_images(images, crop)
+    if shift:
+        images = shift_images(images, shift)
+    if cutout:
+        fill = (torch.tensor(colour, device=images.device) * 255).round().to(images.dtype).view(-1, 1, 1)
+        images = cut_out(images, cutout, fill)
+    return images
 
 
 def flip_images(images: Tensor, chosen: Tensor) -> Tensor:
@@ -12,6 +47,27 @@ def flip_images(images: Tensor, chosen: Tensor) -> Tensor:
         chosen: Bool mask (N,) of the images to mirror.
     """
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+def crop_images(images: Tensor, smallest: float) -> Tensor:
+    """Return images (N, C, H, W), each replaced by a random part of it that is enlarged to the same height and width.
+
+    The part covers a uniformly distributed fraction of the area. Its aspect ratio differs from that of the image by a
+    factor of up to 4/3 ("Going Deeper with Convolutions", Szegedy et al., 2014), unless the part would be larger than
+    the image.
+
+    Args:
+        images: uint8 images (N, C, H, W).
+        smallest: Smallest fraction of the area, above 0 and at most 1.
+    """
+    area, stretch, *position = torch.rand(4, len(images), device=images.device)
+    area, stretch = smallest + (1 - smallest) * area, (4 / 3) ** (2 * stretch - 1)
+    size = torch.stack([(area * stretch).sqrt(), (area / stretch).sqrt()]).clamp(max=1)  # width and height
+    centre = (1 - size) * (2 * torch.stack(position) - 1)  # from -1 to 1, as affine_grid takes it
+    part = torch.cat([size.T.diag_embed(), centre.T.unsqueeze(2)], dim=2)  # (N, 2, 3)
+    grid = F.affine_grid(part, list(images.shape), align_corners=False)
+    cropped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return cropped.round().to(images.dtype)
 
 
 def pad_reflected(images: Tensor, width: int) -> Tensor:

@@ -1,14 +1,14 @@
 """Base class of all datasets: a LightningDataModule that splits, batches and augments uint8 images."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from classifier.data.augmentation import cut_out, flip_images, shift_images
+from classifier.data.augmentation import Flip, augment_images
 from classifier.data.dataset import Batch, ImageDataset, find_problem
 from classifier.data.sampling import TrainingLoader, make_sampler
 from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
@@ -27,7 +27,9 @@ LIMITS: dict[str, Limit] = {
     ),
     "shift": NOT_NEGATIVE,
     "cutout": NOT_NEGATIVE,
+    "crop": ("above 0 and at most 1", lambda value: 0 < value <= 1),
 }
+AUGMENTATIONS = ("flip", "crop", "shift", "cutout")
 
 
 class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
@@ -46,6 +48,8 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             in every epoch. alternating: a random half in one epoch, the other half in the next (Jordan, 2024).
         shift: Largest random translation of a training image in pixels, from 0 (none) to below its height and width.
         cutout: Side in pixels of a square in every training image that is filled with `mean`; 0 for none.
+        crop: Smallest part of a training image that is used, as a fraction of its area; 1 for no cropping. In every
+            epoch, a random part between this fraction and the whole image is enlarged to the size of the image.
 
     Raises:
         SettingError: An argument is out of its range, or a split would leave a class without images.
@@ -70,9 +74,10 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         download: bool = True,
         test_batch_size: int = 500,
         drop_last: bool = False,
-        flip: Literal["none", "random", "alternating"] = "none",
+        flip: Flip = "none",
         shift: int = 0,
         cutout: int = 0,
+        crop: float = 1.0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -82,7 +87,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             not (val_split and has_validation_images),
             f"{type(self).__name__} has its own validation images: leave out val_split",
         )
-        self.augments = flip != "none" or shift > 0 or cutout > 0
+        self.augments = flip != "none" or shift > 0 or cutout > 0 or crop < 1
         self.datasets: dict[str, ImageDataset] = {}
 
     @property
@@ -212,20 +217,11 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         return self.augment(batch[0], self.trainer.current_epoch), batch[1]
 
     def augment(self, images: Tensor, epoch: int) -> Tensor:
-        """Return images (N, C, H, W), uint8, with the flips, shifts and cutout of the hyperparameters applied.
+        """Return uint8 images (N, C, H, W), augmented as the hyperparameters say.
 
         Args:
             images: uint8 training images (N, C, H, W) from the dataset.
             epoch: Index of the epoch, from 0.
         """
-        flip, shift, cutout = (self.hparams[name] for name in ("flip", "shift", "cutout"))
-        if flip == "random":
-            images = flip_images(images, torch.rand(len(images), device=images.device) < 0.5)
-        elif flip == "alternating" and epoch % 2:  # in epoch 0 the dataset itself flips a random half
-            images = images.flip(-1)
-        if shift:
-            images = shift_images(images, shift)
-        if cutout:
-            fill = (torch.tensor(self.mean, device=images.device) * 255).round().to(images.dtype).view(-1, 1, 1)
-            images = cut_out(images, cutout, fill)
-        return images
+        options = {name: self.hparams[name] for name in AUGMENTATIONS}
+        return augment_images(images, epoch, **options, colour=self.mean)

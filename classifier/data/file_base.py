@@ -117,10 +117,6 @@ class FileDataModule(ImageDataModule):
             raise UserError(
                 f"{self.describe()} has classes that are not in the list of classes: {', '.join(unknown[:10])}"
             )
-        require(
-            not (self.hparams.val_split and "val" in self.given_splits),
-            f"{self.describe()} has its own validation images: leave out val_split, or set it to 0",
-        )
         self.splits = list_splits(self.given_splits, self.hparams.test_split, self.hparams.val_split)
         require(self.splits != ("train",), "test_split 0 leaves no images to evaluate: set val_split as well")
         self.source: ImageSource | None = None
@@ -188,6 +184,7 @@ class FileDataModule(ImageDataModule):
         found, h = self.list_files(), self.hparams
         labels = np.array(found.labels, dtype=np.int64)
         test_split, val_split = (h.test_split, h.val_split) if hold_out or h.test_split == "all" else (0, 0)
+        val_split = 0 if "val" in self.given_splits else val_split
         splits = assign_splits(found.splits, labels, found.keys, test_split, val_split, self.class_names)
         return order_files(found, splits, self.splits, self.decoding)
 
@@ -227,7 +224,8 @@ class FileDataModule(ImageDataModule):
         notes = [f"{self.describe()}: {len(splits):,} images in {len(self.class_names):,} classes ({counts})"]
         if "test" not in self.splits:
             notes.append("no test images, so the validation images are evaluated in their place")
-        if "test" in self.given_splits and self.hparams.test_split is not None:
-            notes.append("test_split has no effect, because there are test images")
+        for split, option in (("val", self.hparams.val_split), ("test", self.hparams.test_split)):
+            if split in self.given_splits and option and self.hparams.test_split != "all":
+                notes.append(f"{split}_split has no effect, because there are {NAMES[split]} images")
         notes += [text for text in (unused.describe(str(self.root)), describe_old_cache(self.root)) if text]
         report("; ".join(notes))

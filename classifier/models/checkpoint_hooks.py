@@ -49,6 +49,14 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self.hparams.items()}
 
     @classmethod
+    def update_hparams(cls, hparams: dict[str, Any]) -> dict[str, Any]:
+        """Return the hyperparameters of a checkpoint, completed if an older version wrote it.
+
+        A network overrides this if a hyperparameter that it has gained has another default than its former behaviour.
+        """
+        return hparams
+
+    @classmethod
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: Any, map_location: Any = None, *, weights_only: bool = True, **kwargs: Any
     ) -> "CheckpointableModule":
@@ -69,8 +77,11 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         content = io.BytesIO(checkpoint_path.read() if is_open else Path(checkpoint_path).read_bytes())
         if weights_only:
             checkpoint = read_checkpoint(content, checkpoint_path)
+            stored = checkpoint["hyper_parameters"]
             hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
-            check_stored_network(cls, checkpoint["hyper_parameters"] | hparams, checkpoint["state_dict"])
+            updated = cls.update_hparams(stored | hparams)
+            check_stored_network(cls, updated, checkpoint["state_dict"])
+            kwargs |= {key: value for key, value in updated.items() if key not in stored}
         return super().load_from_checkpoint(read_zip(content), map_location, weights_only=weights_only, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -2,155 +2,81 @@
 
 import difflib
 import inspect
+from pathlib import Path
 from typing import Any
 
-import torch
 import torchvision
 from torch import Tensor, nn
 
-from classifier.errors import SettingError, first_line, require
-from classifier.models.base import ImageClassifier
-from classifier.models.evaluation_mode import evaluation_mode
-from classifier.models.torchvision_weights import crop_kernels, read_weights
+from classifier.errors import require
+from classifier.hparams import IMAGE_SHAPE, check_limit
+from classifier.models.pretrained import PretrainedNetwork
+from classifier.models.stem import SMALL_OR_MEDIUM
+from classifier.models.torchvision_weights import read_torchvision_weights
+from classifier.models.weight_files import read_state_dict
 
 
-class TorchVision(ImageClassifier):
+class TorchVision(PretrainedNetwork):
     """Any classification network of torchvision, such as resnet18, with the first and last layer adapted to the data.
 
-    If the height or the width of the images is below 64 pixels, the first convolution has a 3x3 kernel, and the first
-    strided layers, which would reduce an image to a quarter of its height and width, have a stride of 1. A training
-    batch of one image is processed in evaluation mode, because BatchNorm cannot compute its statistics.
-
-    Args:
-        name: Name of the network, one of `torchvision.models.list_models(module=torchvision.models)`.
-        weights: Pretrained weights: DEFAULT or another name of torchvision's weights, which are downloaded unless they
-            are in PyTorch's cache, or a .pth file. The last layer is reinitialised if the number of classes differs.
-            The first kernels are cropped to their centre if they are too large. They are summed over their channels
-            for images of one channel, and reinitialised for any number other than 1 or 3. With torchvision's weights,
-            `mean` and `std` default to theirs, averaged over the channels unless the images have 3.
-        lr: Learning rate of SGD, above 0.
-        momentum: Momentum of SGD, from 0 to below 1.
-        **kwargs: Further arguments of ImageClassifier.
-
-    Raises:
-        SettingError: torchvision has no such network, the network cannot process images of this size, or the weights
-            do not match the network.
-        UserError: The weights cannot be read.
+    `name` is one of `torchvision.models.list_models(module=torchvision.models)`.
     """
 
-    def __init__(
-        self,
-        name: str = "resnet18",
-        weights: str | None = None,
-        lr: float = 0.01,
-        momentum: float = 0.9,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(lr=lr, momentum=momentum, **kwargs)
-        if self.hparams.weights:
-            self.load_weights(self.hparams.weights)
-
-    def build_network(self) -> nn.Module:
-        """Return torchvision's network, after a test with one image of the data's shape.
+    @classmethod
+    def update_hparams(cls, hparams: dict[str, Any]) -> dict[str, Any]:
+        """Return hyperparameters with the stem that networks had in versions without this argument.
 
         Raises:
-            SettingError: torchvision has no such network, or the network cannot process images of this size.
+            SettingError: The image shape is invalid.
         """
-        name, (channels, height, width) = self.hparams.name, self.hparams.image_shape
-        names = torchvision.models.list_models(module=torchvision.models)
-        close = difflib.get_close_matches(name, names) or names
-        require(name in names, f"torchvision has no network {name}; did you mean {', '.join(close)}?")
-        network_class = inspect.signature(torchvision.models.get_model_builder(name)).return_annotation
-        options = {"aux_logits": False, "init_weights": True, "image_size": height, "input_size": (height, width)}
-        options = {key: options[key] for key in options.keys() & inspect.signature(network_class).parameters}
-        try:
-            network = torchvision.models.get_model(name, num_classes=self.hparams.num_classes, **options)
-            keep_size = min(height, width) < 64 and not {"image_size", "input_size"} & options.keys()
-            adapt_first_layers(network.eval(), channels, keep_size)
-            with torch.no_grad():
-                network(torch.zeros(1, channels, height, width))
-        except (AssertionError, RuntimeError, ValueError) as error:
-            size = f"{height}x{width} pixels"
-            raise SettingError(f"{name} cannot work on images of {size} ({first_line(error)})") from error
-        return network.train()
+        shape, name = hparams.get("image_shape", (1, 28, 28)), hparams.get("name", "resnet18")
+        check_limit("image_shape", shape, IMAGE_SHAPE)
+        had_small_stem = min(shape[1:]) < SMALL_OR_MEDIUM and not list_size_options(name)
+        return {"stem": "full_resolution" if had_small_stem else "standard", **hparams}
 
-    def load_weights(self, weights: str) -> None:
-        """Load pretrained weights from torchvision or from a file.
-
-        Args:
-            weights: Name of torchvision's weights, or path of a .pth file.
+    def create_network(self) -> nn.Module:
+        """Return torchvision's network with `num_classes` outputs, for images of this size with three channels.
 
         Raises:
-            SettingError: There are no such weights, or they do not match the network.
+            SettingError: torchvision has no such network.
+        """
+        name, (_, height, width) = self.hparams.name, self.hparams.image_shape
+        options = {"aux_logits": False, "init_weights": True, "image_size": height, "input_size": (height, width)}
+        options = {key: options[key] for key in options.keys() & inspect.signature(find_class(name)).parameters}
+        return torchvision.models.get_model(name, num_classes=self.hparams.num_classes, **options)
+
+    def takes_size(self) -> bool:
+        """Return whether the network is built for one size of images, as a transformer is; its stem is then fixed."""
+        return bool(list_size_options(self.hparams.name))
+
+    def read_weights(self, weights: str) -> tuple[dict[str, Tensor], dict[str, tuple[float, ...]]]:
+        """Return weights of torchvision with their normalisation, or those in a file, whose normalisation is not known.
+
+        Raises:
+            SettingError: There is no such file, and torchvision has no such weights.
             UserError: The weights cannot be read or downloaded.
         """
-        loaded, normalisation = read_weights(self.hparams.name, weights)
+        if Path(weights).is_file():
+            state, normalisation = read_state_dict(weights), {}
+        else:
+            state, normalisation = read_torchvision_weights(self.hparams.name, weights)
         if hasattr(self.network, "transform_input"):  # with weights, torchvision makes it scale images to [-1, 1]
             normalisation = dict.fromkeys(normalisation, (0.5, 0.5, 0.5))
-        for key, values in normalisation.items():
-            fitting = values if self.hparams.image_shape[0] == len(values) else [sum(values) / len(values)]
-            self.hparams[key] = self.hparams[key] or tuple(fitting)
-        self.set_normalisation()
-        own, misfit = self.network.state_dict(), f"weights {weights} do not fit {self.hparams.name}"
-        loaded = {key: value for key, value in loaded.items() if not key.lower().startswith("aux")}
-        # Files of older versions do not count batches.
-        odd = [key for key in own.keys() ^ loaded.keys() if not key.endswith("num_batches_tracked")]
-        require(not odd, f"{misfit}: {min(odd, default='')} is in only one of the two")
-        first = next(key for key, tensor in own.items() if tensor.dim() == 4)
-        for key, value in loaded.items():
-            shape = own[key].shape
-            value = crop_kernels(value, shape) if key == first else value
-            if value.shape == shape:
-                own[key] = value
-            else:
-                initialised_again = key == first or shape[0] == self.hparams.num_classes
-                require(initialised_again, f"{misfit}: {key} has the shape {tuple(value.shape)}, not {tuple(shape)}")
-        self.network.load_state_dict(own)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the checkpoint with `weights` set to None, so that loading it does not download the weights again."""
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["hyper_parameters"]["weights"] = None
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return unnormalised logits (N, num_classes) for images (N, C, H, W), uint8 or float in [0, 1]."""
-        if len(images) > 1 or not self.training:
-            return super().forward(images)
-        with evaluation_mode(self.network):
-            return super().forward(images)
+        return {key: value for key, value in state.items() if not key.lower().startswith("aux")}, normalisation
 
 
-def adapt_first_layers(network: nn.Module, channels: int, keep_size: bool) -> None:
-    """Adapt a network in place to the number of channels and the size of the images.
+def find_class(name: str) -> type:
+    """Return the class of a network of torchvision.
 
-    Args:
-        network: A torchvision network in evaluation mode, for images of three channels.
-        channels: Number of channels of the images, above 0.
-        keep_size: Whether to set the stride of the first strided layers, which would reduce an image to a quarter of
-            its height and width, to 1.
+    Raises:
+        SettingError: torchvision has no such network.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.MaxPool2d))]
-    first: Any = layers[0]
-    side = 96  # the smallest side that all networks accept unchanged
-    strided: list[Any] = []
+    names = torchvision.models.list_models(module=torchvision.models)
+    close = difflib.get_close_matches(str(name), names) or names
+    require(name in names, f"torchvision has no network {name}; did you mean {', '.join(close)}?")
+    return inspect.signature(torchvision.models.get_model_builder(name)).return_annotation
 
-    def collect(layer: nn.Module, inputs: tuple[Tensor]) -> None:
-        if inputs[0].shape[-1] > side / 4 and layer.stride not in (1, (1, 1)):
-            strided.append(layer)
 
-    if keep_size:
-        hooks = [layer.register_forward_pre_hook(collect) for layer in layers]
-        with torch.no_grad():
-            network(torch.zeros(1, 3, side, side))
-        for hook in hooks:
-            hook.remove()
-        for layer in strided:
-            layer.stride = (1, 1)
-            if isinstance(layer, nn.MaxPool2d):
-                layer.kernel_size, layer.padding = 1, 0
-        if first in strided:
-            first.kernel_size, first.padding = (3, 3), (1, 1)
-    shape = (first.out_channels, channels, *first.kernel_size)
-    if first.weight.shape != shape:
-        first.in_channels, first.weight = channels, nn.Parameter(torch.empty(shape))
-        first.reset_parameters()
+def list_size_options(name: str) -> set[str]:
+    """Return the arguments that set the size of the images that a network of torchvision is built for, or none."""
+    return {"image_size", "input_size"} & inspect.signature(find_class(name)).parameters.keys()

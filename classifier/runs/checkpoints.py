@@ -79,7 +79,7 @@ def import_class(path: str, allow_import: Sequence[str] = ()) -> None:
         pydoc.locate(path)
 
 
-def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str] = ()) -> type:
+def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str] = ()) -> Any:
     """Return the class of a checkpoint's "model" or "data".
 
     Args:
@@ -141,6 +141,8 @@ def load_data(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> I
 def check_settings(checkpoint: dict[str, Any], allow_import: Sequence[str] = (), check_data: bool = False) -> None:
     """Check that the settings in a checkpoint describe a network with its weights. No memory is allocated for it.
 
+    Hyperparameters that the network has gained since the checkpoint was written are added to it.
+
     Args:
         checkpoint: Contents of the checkpoint.
         allow_import: Packages, in addition to this one, that the classes may be imported from.
@@ -150,7 +152,7 @@ def check_settings(checkpoint: dict[str, Any], allow_import: Sequence[str] = (),
         UserError: The class may not be imported, or the hyperparameters or the weights do not match it.
     """
     model_class = find_class(checkpoint, "model", allow_import)
-    hparams = checkpoint["hyper_parameters"]
+    hparams = checkpoint["hyper_parameters"] = model_class.update_hparams(checkpoint["hyper_parameters"])
     check_stored_network(model_class, hparams, checkpoint["state_dict"])
     if check_data and "data" in checkpoint["classes"]:
         shape = tuple(hparams.get("image_shape", ()))
