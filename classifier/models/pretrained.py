@@ -23,7 +23,7 @@ class PretrainedNetwork(ImageClassifier):
         name: Name of the network in its library.
         weights: Pretrained weights: auto, DEFAULT, another name that the library has for weights, or a .pth file.
             DEFAULT is downloaded unless it is in the library's cache. auto is DEFAULT if that is possible, and
-            otherwise trains from scratch; which of the two is printed. The last layer is reinitialised if the number of
+            otherwise trains from scratch; which of the two is printed. The last layer is set to 0 if the number of
             classes differs. The first kernels are cropped to their centre if they are too large. They are summed over
             their channels for images of one channel, and reinitialised for any number other than 1 or 3. With the
             library's weights, `mean` and `std` default to theirs, averaged over the channels unless the images have 3.
@@ -92,8 +92,8 @@ class PretrainedNetwork(ImageClassifier):
         Raises:
             SettingError: The library has no such network, or the network cannot process images of this size.
         """
-        errors = []
-        for stem in order_stems(self.hparams.stem, min(self.hparams.image_shape[1:])):
+        errors: list[SettingError] = []
+        for stem in order_stems(self.hparams.stem, min(self.hparams.image_shape[1:]), self.takes_size()):
             try:
                 network = self._build(stem)
             except SettingError as error:
@@ -110,10 +110,10 @@ class PretrainedNetwork(ImageClassifier):
             SettingError: The library has no such network, or the network cannot process images of this size.
         """
         name, (channels, height, width) = self.hparams.name, self.hparams.image_shape
+        full_resolution = stem == "full_resolution"
+        require(not (full_resolution and self.takes_size()), f"{name} has no stem that could be changed")
         try:
             network = self.create_network().eval()
-            full_resolution = stem == "full_resolution"
-            require(not (full_resolution and self.takes_size()), f"{name} has no stem that could be changed")
             adapt_first_layers(network, channels, full_resolution)
             with torch.no_grad():
                 network(torch.zeros(1, channels, height, width))
@@ -175,7 +175,7 @@ class PretrainedNetwork(ImageClassifier):
             return ""
         other: Stem = "standard" if h.stem == "full_resolution" else "full_resolution"
         cost, other_cost = self._count_multiply_adds(h.stem), self._count_multiply_adds(other)
-        text = f"stem: {h.stem} ({cost / 1e6:,.0f} million multiply-adds per image"
+        text = f"stem: {h.stem} ({cost / 1e6:,.1f} million multiply-adds per image"
         if not other_cost:
             return f"{text}); {h.name} cannot work on these images with the stem {other}"
         if other == "standard":

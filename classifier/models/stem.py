@@ -12,15 +12,18 @@ SMALL = 32
 SMALL_OR_MEDIUM = 64
 
 
-def order_stems(stem: Stem, side: int) -> tuple[Literal["standard", "full_resolution"], ...]:
+def order_stems(stem: Stem, side: int, is_fixed: bool) -> tuple[Stem, ...]:
     """Return the stems to try, the preferred one first.
 
     Args:
         stem: The setting.
         side: Height or width of the images in pixels, whichever is smaller.
+        is_fixed: Whether the network has only the standard stem.
     """
     if stem != "auto":
         return (stem,)
+    if is_fixed:
+        return ("standard",)
     return ("full_resolution", "standard") if side <= SMALL else ("standard", "full_resolution")
 
 

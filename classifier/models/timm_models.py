@@ -1,6 +1,7 @@
 """The classification networks of timm, PyTorch Image Models."""
 
 import difflib
+import functools
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -86,12 +87,18 @@ def check_name(name: str) -> str:
     Raises:
         SettingError: timm has no such network.
     """
-    timm = import_timm()
-    names = [*timm.list_models(), *timm.list_pretrained()]
+    names = list_names()
     close = difflib.get_close_matches(str(name), names)
     hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() returns all names"
     require(name in names, f"timm has no network {name}; {hint}")
     return name
+
+
+@functools.cache
+def list_names() -> set[str]:
+    """Return the names of all networks of timm, with and without the tags of their weights."""
+    timm = import_timm()
+    return {*timm.list_models(), *timm.list_pretrained()}
 
 
 def get_description(name: str) -> Any:

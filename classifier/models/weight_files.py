@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 import zipfile
 
+import torch
 from torch import Tensor, nn
 
 from classifier.checkpoint_format import ANY, WEIGHT, check_value, load_tensors
@@ -42,8 +43,9 @@ def check_connection(url: str) -> None:
 def fit_weights(network: nn.Module, loaded: dict[str, Tensor], num_classes: int, misfit: str) -> None:
     """Load weights into a network, except those of layers that differ because of the data.
 
-    The first kernels are cropped and summed as `crop_kernels` describes. If their number of channels still differs, or
-    the number of classes differs, the network's own values are kept.
+    The first kernels are cropped and summed as `crop_kernels` describes; if their number of channels still differs, the
+    network's own values are kept. If the number of classes differs, the last layer is set to 0: the large random values
+    with which some networks initialise a layer of few outputs would change the other layers far from their good values.
 
     Args:
         network: The network, for `num_classes` classes.
@@ -65,9 +67,10 @@ def fit_weights(network: nn.Module, loaded: dict[str, Tensor], num_classes: int,
             value = crop_kernels(value, shape)
         if value.shape == shape:
             own[key] = value
-        else:
-            initialised_again = key == first or shape[:1] == (num_classes,)
-            require(initialised_again, f"{misfit}: {key} has the shape {tuple(value.shape)}, not {tuple(shape)}")
+        elif key != first:
+            is_last = shape[:1] == (num_classes,)
+            require(is_last, f"{misfit}: {key} has the shape {tuple(value.shape)}, not {tuple(shape)}")
+            own[key] = torch.zeros_like(own[key])
     network.load_state_dict(own)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from classifier import MLP, Digits
-from classifier.data.augmentation import cut_out, flip_images, pad_reflected, shift_images
+from classifier.data.augmentation import crop_images, cut_out, flip_images, pad_reflected, shift_images
 
 IMAGES = torch.arange(3 * 2 * 5 * 6, dtype=torch.uint8).reshape(3, 2, 5, 6)
 
@@ -47,6 +47,26 @@ def test_a_square_around_a_random_pixel_is_filled_in_every_image():
     ]  # fmt: skip
     assert (~rows[:, 0] | (rows[:, 0] & ~rows[:, 3])).all()
     assert covered[:, 0].any(0).all()
+
+
+def test_a_random_part_of_every_image_is_enlarged_to_its_size():
+    across, down = torch.arange(0, 240, 6).expand(30, 40), torch.arange(0, 240, 8).view(-1, 1).expand(30, 40)
+    images = torch.stack([across, down]).byte().expand(2000, -1, -1, -1)  # values grow to the right, and downwards
+    cropped = crop_images(images, 0.25)
+    assert (cropped.shape, cropped.dtype) == (images.shape, torch.uint8)
+    # The width and the height of every part, as fractions.
+    width = cropped[:, 0].float().diff(dim=2).mean((1, 2)) / 6
+    height = cropped[:, 1].float().diff(dim=1).mean((1, 2)) / 8
+    area, aspect = width * height, width / height
+    assert area.min() > 0.22
+    assert area.max() < 1.01
+    assert abs(area.mean() - 0.62) < 0.02
+    assert 0.72 < aspect.min() < 0.8
+    assert 1.25 < aspect.max() < 1.4
+    left, right = cropped[:, 0, 0, 0], cropped[:, 0, 0, -1]
+    assert (left.min(), right.max()) == (0, 234)
+    assert left.max() > 60
+    assert ((cropped[:, 0].int() - cropped[:, 0, :1].int()).abs() <= 1).all()  # no rotation, but rounding
 
 
 class Batches(L.Callback):
@@ -103,7 +123,7 @@ def test_a_random_flip_mirrors_a_new_half_in_every_epoch(make_trainer):
 
 
 def test_only_training_batches_are_augmented_and_the_data_set_is_not_changed(make_trainer):
-    data = Markers(flip="random", shift=2, cutout=3)
+    data = Markers(flip="random", crop=0.5, shift=2, cutout=3)
     batches = train(make_trainer, data)
     images, labels = data.read("train")
     assert torch.equal(data.datasets["train"].source.images, images)

@@ -100,13 +100,18 @@ def test_all_three_split_folders_are_used(split_root):
     shutil.copytree(split_root / "test", split_root / "validation")
     data = open_folder(split_root)
     assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"train": 36, "val": 15, "test": 15}
-    with pytest.raises(UserError, match="pets has its own validation images: leave out val_split"):
-        open_folder(split_root, val_split=3)
 
 
 def test_test_split_has_no_effect_next_to_test_images_and_this_is_printed(split_root, capsys):
     open_folder(split_root, test_split=0.5)
     assert "(36 training, 15 test); test_split has no effect, because there are test images;" in capsys.readouterr().out
+
+
+def test_val_split_has_no_effect_next_to_validation_images_and_this_is_printed(split_root, capsys):
+    (split_root / "test").rename(split_root / "val")
+    data = open_folder(split_root, val_split=0.2)
+    assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"train": 36, "val": 15}
+    assert "val_split has no effect, because there are validation images;" in capsys.readouterr().out
 
 
 def test_folder_can_be_evaluated_in_full(plain_root, run, fail):

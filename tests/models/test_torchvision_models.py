@@ -42,6 +42,10 @@ def test_every_parameter_gets_a_gradient_from_small_grey_images(name):
     [
         ({"name": "resnt18"}, "has no network resnt18; did you mean resnet18"),
         ({"name": "vit_b_32"}, r"vit_b_32 cannot work on images of 28x28 pixels \(.*patch size"),
+        (
+            {"name": "vit_b_16", "image_shape": (3, 32, 32), "stem": "full_resolution"},
+            "vit_b_16 has no stem that could be changed",
+        ),
         ({"weights": "FOO"}, "there is no such file, and torchvision has IMAGENET1K_V1, DEFAULT"),
     ],
     ids=str,

@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from classifier import TorchVision
-from classifier.models.torchvision_weights import crop_kernels
+from classifier.models.weight_files import crop_kernels
 
 SHUFFLENET = "shufflenet_v2_x0_5"  # torchvision's smallest
 
@@ -29,6 +29,7 @@ def test_pretrained_weights_set_the_normalisation_and_all_layers_but_the_last(pr
     model = TorchVision(name=SHUFFLENET, weights="DEFAULT", image_shape=(3, 32, 32))
     changed = [name for name, value in model.network.state_dict().items() if not torch.equal(value, given[name])]
     assert changed == ["fc.weight", "fc.bias"]
+    assert not any(model.network.fc.weight.flatten())
     assert (model.hparams.mean, model.hparams.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert TorchVision(name=SHUFFLENET, weights="DEFAULT", mean=(0.1,), image_shape=(3, 32, 32)).hparams.mean == (0.1,)
     own = TorchVision(name=SHUFFLENET, weights=file, image_shape=(3, 64, 64), num_classes=1000).eval()
@@ -92,3 +93,19 @@ def test_damaged_file_of_weights_is_refused_and_one_in_the_older_format_is_read(
     torch.save({"fc.weight": 5}, "wrong.pth")
     with pytest.raises(ValueError, match=r"its content\.fc\.weight is not a dense tensor"):
         TorchVision(weights="wrong.pth", **options)
+
+
+@pytest.mark.usefixtures("_offline")
+def test_weights_auto_are_used_from_the_cache_and_otherwise_reported_as_missing(pretrained, run):
+    network, file = pretrained
+    model = TorchVision(name=SHUFFLENET, weights="auto", image_shape=(3, 64, 64))
+    assert (model.hparams.weights, model.hparams.mean) == ("DEFAULT", (0.485, 0.456, 0.406))
+    assert model.weights_report == f"{SHUFFLENET} starts from pretrained weights, and is fine-tuned"
+    assert torch.equal(model.network.conv5[0].weight, network.conv5[0].weight)
+    file.unlink()
+    with pytest.raises(ValueError, match="could not be downloaded"):
+        TorchVision(name=SHUFFLENET, weights="DEFAULT")
+    options = ("--model", "TorchVision", "--model.name", SHUFFLENET, "--model.weights", "auto", "--pictures=false")
+    printed = run("fit", "--config=digits", *options, "--trainer.fast_dev_run", "1")
+    assert f"{SHUFFLENET} is trained from scratch, and with few images reaches a much lower accuracy" in printed
+    assert f"{file} could not be downloaded (<urlopen error no connection>); save https://" in printed
