@@ -56,8 +56,9 @@ class TorchVision(PretrainedNetwork):
             SettingError: There is no such file, and torchvision has no such weights.
             UserError: The weights cannot be read or downloaded.
         """
+        normalisation: dict[str, tuple[float, ...]] = {}
         if Path(weights).is_file():
-            state, normalisation = read_state_dict(weights), {}
+            state = read_state_dict(weights)
         else:
             state, normalisation = read_torchvision_weights(self.hparams.name, weights)
         if hasattr(self.network, "transform_input"):  # with weights, torchvision makes it scale images to [-1, 1]

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+from unittest.mock import Mock
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -112,6 +114,16 @@ def test_val_split_has_no_effect_next_to_validation_images_and_this_is_printed(s
     data = open_folder(split_root, val_split=0.2)
     assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"train": 36, "val": 15}
     assert "val_split has no effect, because there are validation images;" in capsys.readouterr().out
+
+
+def test_recipe_photos_needs_only_the_folder_and_stops_when_validation_accuracy_stalls(plain_root, run, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", Mock(side_effect=URLError("no connection")))
+    small = ("--data.image_size=16", "--model.name=shufflenet_v2_x0_5", "--model.lr=1e-9", "--pictures=false")
+    printed = run("fit", "--config=photos", "--data.root", plain_root, *small, "--trainer.callbacks.patience=1")
+    assert "shufflenet_v2_x0_5 is trained from scratch" in printed
+    assert "epoch 2/8" in printed
+    assert "epoch 3/8" not in printed
+    assert "best.ckpt" in run("test", "--ckpt_path=best")
 
 
 def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
