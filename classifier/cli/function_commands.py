@@ -3,20 +3,26 @@
 import argparse
 import inspect
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from jsonargparse.typing import NonNegativeInt
 
+import classifier
 from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
+from classifier.cli.config_types import check_value
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
+from classifier.data.base import ImageDataModule
 from classifier.errors import require
 from classifier.hparams import check_limit, within
 
 THREADS_HELP = "CPU threads per process; 0 keeps PyTorch's default, which is one thread per core."
 ALLOW_IMPORT_HELP = "Package of your own whose classes files and checkpoints may use; others are never imported."
+
+STRICT_HELP = "Exit with status 1 if something is wrong."
 
 
 def run_function(function: Callable[..., None], argv: list[str]) -> None:
@@ -31,27 +37,59 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     require(processes == 1, f"{function.__name__} runs in one process, not in {processes}")
-    allow_imports([])
+    parameters = inspect.signature(function).parameters
+    packages = read_packages(argv)
+    has_data = "data" in parameters
+    allow_imports([*packages, *list_trusted(argv)] if has_data else [])
+    if has_data:
+        register_datasets()
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )
     parser.add_argument("-c", "--config", action=ConfigFile, help="A YAML file with options.")
-    parameters = inspect.signature(function).parameters
     if "paths" in parameters:
         parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")
-    parser.add_function_arguments(function, as_group=False, skip={"paths", "allow_import"})
-    if "allow_import" in parameters:  # jsonargparse would read a list only as [PACKAGE]
+    parser.add_function_arguments(function, as_group=False, skip={"paths", "allow_import", "data", "strict"})
+    if "strict" in parameters:  # jsonargparse would require a value
+        parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
+    if has_data:
+        parser.add_subclass_arguments(ImageDataModule, "data", required=True, help="The dataset.")
+    if has_data or "allow_import" in parameters:  # jsonargparse would read a list only as [PACKAGE]
         parser.add_argument("--allow_import", action="append", default=[], metavar="PACKAGE", help=ALLOW_IMPORT_HELP)
     parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
-    options: dict[str, Any] = parser.parse_args(argv).as_dict()
+    config = parser.parse_args(argv)
+    options: dict[str, Any] = config.as_dict()
     options.pop("config")
     # A file, which may come from someone else, must not decide what is imported.
+    require(options.get("allow_import", []) == packages, "allow_import belongs on the command line, not into a file")
+    set_threads(options.pop("threads"))
+    if has_data:
+        options.pop("allow_import")
+        check_value("--data", options["data"], ImageDataModule)
+        options["data"] = parser.instantiate_classes(config).data
+    function(**options)
+
+
+def read_packages(argv: list[str]) -> list[str]:
+    """Return the packages that the command line, and no file, allows to be imported."""
     given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     given.add_argument("--allow_import", action="append", default=[])
-    allowed = given.parse_known_args(argv)[0].allow_import
-    require(options.get("allow_import", []) == allowed, "allow_import belongs on the command line, not into a file")
-    set_threads(options.pop("threads"))
-    function(**options)
+    return given.parse_known_args(argv)[0].allow_import
+
+
+def list_trusted(argv: list[str]) -> list[str]:
+    """Return the package of the dataset on the command line, which is trusted: --data my_module.Stripes allows it."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("--data", default="")
+    path = given.parse_known_args(argv)[0].data
+    return [path.split(".")[0]] if re.fullmatch(r"\w+(\.\w+)+", path) else []
+
+
+def register_datasets() -> None:
+    """Import the datasets of this package, so that options can name them."""
+    for name, module in classifier.MODULES.items():
+        if module.startswith("data."):
+            getattr(classifier, name)
 
 
 def set_threads(threads: int) -> None:

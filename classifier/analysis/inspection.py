@@ -1,0 +1,210 @@
+"""Inspect a dataset: images per class and split, files, duplicates, leaks and conflicting labels."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from classifier.analysis.duplicates import find_near_duplicates
+from classifier.data.base import ImageDataModule
+from classifier.data.cache_entries import Contents
+from classifier.data.contents import DECODED_TOGETHER
+from classifier.data.file_base import FileDataModule
+from classifier.data.found_files import make_source
+from classifier.data.repeats import find_groups
+from classifier.data.sources import ImageSource
+from classifier.data.splits import SPLITS
+from classifier.data.thumbnails import make_thumbnails
+from classifier.errors import SettingError, one_line
+
+
+class FileFacts(NamedTuple):
+    """Sizes and kinds of pixels of image files.
+
+    Args:
+        widths: Smallest, median and largest width in pixels.
+        heights: Smallest, median and largest height in pixels.
+        aspects: Smallest, median and largest quotient of width and height.
+        num_enlarged: Number of files whose width and height are below those of the decoded images.
+        modes: Number of files by the kind of pixels, such as "RGB", "L" or "I;16"; the most frequent one first.
+    """
+
+    widths: tuple[int, int, int]
+    heights: tuple[int, int, int]
+    aspects: tuple[float, float, float]
+    num_enlarged: int
+    modes: dict[str, int]
+
+
+@dataclass
+class Inspection:
+    """What is known of a dataset with N readable images.
+
+    Args:
+        name: Name of the dataset, and of the folder or the file that it is in.
+        class_names: Names of the classes in the order of their labels.
+        image_shape: Channels, height and width of the images.
+        labels: Class indices (N,), int64.
+        splits: "train", "val" or "test" for every image (N,).
+        sources: The images, by split, in the order of `labels`.
+        hashes: Content hashes (N,), int64.
+        near: Pairs of near duplicates, int64 (P, 2), without those that are the same pixel for pixel. Of several images
+            with the same pixels, only the first is compared with others.
+        near_is_complete: Whether all near duplicates were found. The search ends early if there are very many.
+        darkest: Lowest value of all pixels, from 0 to 255.
+        brightest: Highest value of all pixels, from 0 to 255.
+        max_value: Value that became white in files with more than 8 bits per channel, or None.
+        files: Facts about the files, or None for images that are not in files of their own.
+        unreadable: One message per file that cannot be decoded.
+        unused: Names of the files that are not used, by the reason.
+        split_problem: Why no images could be held out for testing or validation, or None. All images that are not
+            assigned to a split then count as training images.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    labels: np.ndarray
+    splits: np.ndarray
+    sources: dict[str, ImageSource]
+    hashes: np.ndarray
+    near: np.ndarray
+    near_is_complete: bool
+    darkest: int
+    brightest: int
+    max_value: float | None = None
+    files: FileFacts | None = None
+    unreadable: list[str] = field(default_factory=list)
+    unused: dict[str, list[str]] = field(default_factory=dict)
+    split_problem: str | None = None
+
+    def _locate(self, index: int) -> tuple[ImageSource, int]:
+        """Return the source of an image, and the index of the image in it."""
+        for source in self.sources.values():
+            if index < len(source):
+                return source, index
+            index -= len(source)
+        raise IndexError(index)
+
+    def get_name(self, index: int) -> str:
+        """Return the name of an image: its file or, as in "test #12", its index in a split."""
+        source, position = self._locate(index)
+        name = source.name(position)
+        return f"{self.splits[index]} {name}" if name == f"#{position}" else name
+
+    def get_images(self, indices: list[int]) -> Tensor:
+        """Return images, uint8 (len(indices), C, H, W)."""
+        located = [self._locate(index) for index in indices]
+        return torch.cat([source.gather(torch.tensor([position])) for source, position in located]).cpu()
+
+
+def inspect_data(data: ImageDataModule) -> Inspection:
+    """Inspect a dataset. Files are decoded once, and further calls use the cache of decoded images.
+
+    Files that cannot be decoded, and classes too small to be split, are described and are not an error.
+
+    Args:
+        data: Any dataset. It need not be prepared or set up.
+
+    Raises:
+        UserError: Files cannot be found, or the images and labels of a dataset of your own do not fit together.
+    """
+    return inspect_files(data) if isinstance(data, FileDataModule) else inspect_datasets(data)
+
+
+def inspect_files(data: FileDataModule) -> Inspection:
+    """Inspect a dataset of image files; see `inspect_data`."""
+    problem = None
+    try:
+        found = data.find_files()
+    except SettingError as error:
+        problem, found = one_line(error), data.find_files(hold_out=False)
+    contents = data.decode_files(found)
+    kept = contents.kept.numpy()
+    splits, source = found.splits[kept], make_source(found.files, contents)
+    ends = np.cumsum([int((splits == split).sum()) for split in SPLITS])
+    sources = {
+        split: source.subset(range(end - int((splits == split).sum()), end))
+        for split, end in zip(SPLITS, ends.tolist(), strict=True)
+    }
+    details, hashes = contents.details, contents.hashes.numpy()
+    thumbnails = np.empty((0, 16, 16), np.uint8) if details is None else details.thumbnails.numpy()
+    return Inspection(
+        f"{type(data).__name__} {data.describe()}",
+        data.class_names,
+        data.image_shape,
+        found.labels[kept],
+        splits,
+        {split: part for split, part in sources.items() if len(part)},
+        hashes,
+        *find_near(hashes, thumbnails),
+        contents.darkest,
+        contents.brightest,
+        contents.max_value,
+        describe_files(contents, data.image_shape) if len(kept) else None,
+        contents.problems,
+        found.unused.names,
+        problem,
+    )
+
+
+def inspect_datasets(data: ImageDataModule) -> Inspection:
+    """Inspect a dataset by the images of its splits; see `inspect_data`."""
+    data.prepare_data()
+    for stage in (["fit"] if "train" in data.splits else []) + (["test"] if "test" in data.splits else []):
+        data.setup(stage)
+    sources = {split: data.datasets[split].source for split in SPLITS if split in data.datasets}
+    labels = [data.datasets[split].labels.cpu().numpy() for split in sources]
+    hashes = np.concatenate([source.get_hashes().numpy() for source in sources.values()])
+    parts = []
+    for source in sources.values():
+        for start in range(0, len(source), DECODED_TOGETHER):
+            images = source.get_range(start, min(start + DECODED_TOGETHER, len(source))).cpu()
+            parts.append((make_thumbnails(images).numpy(), int(images.min()), int(images.max())))
+    thumbnails, lowest, highest = zip(*parts, strict=True)
+    return Inspection(
+        type(data).__name__,
+        data.class_names,
+        data.image_shape,
+        np.concatenate(labels),
+        np.repeat(list(sources), [len(source) for source in sources.values()]),
+        sources,
+        hashes,
+        *find_near(hashes, np.concatenate(thumbnails)),
+        min(lowest),
+        max(highest),
+    )
+
+
+def find_near(hashes: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return near duplicates among the first images of every content hash; see `find_near_duplicates`."""
+    _, first = np.unique(hashes, return_index=True)
+    first = np.sort(first)
+    pairs, is_complete = find_near_duplicates(thumbnails[first])
+    return first[pairs], is_complete
+
+
+def describe_files(contents: Contents, image_shape: tuple[int, int, int]) -> FileFacts | None:
+    """Return facts about the readable files, of which there is at least one, or None if they are not known."""
+    if contents.details is None:
+        return None
+    sizes, details = contents.details.sizes.numpy(), contents.details
+    widths, heights = sizes[:, 0], sizes[:, 1]
+    aspects = widths / heights
+    enlarged = (widths < image_shape[2]) & (heights < image_shape[1])
+    modes = Counter(details.mode_names[code] for code in details.modes.tolist())
+    return FileFacts(
+        (int(widths.min()), int(np.median(widths)), int(widths.max())),
+        (int(heights.min()), int(np.median(heights)), int(heights.max())),
+        (float(aspects.min()), float(np.median(aspects)), float(aspects.max())),
+        int(enlarged.sum()),
+        dict(modes.most_common()),
+    )
+
+
+def list_groups(inspection: Inspection) -> list[list[int]]:
+    """Return the groups of images that are the same pixel for pixel, as indices of two or more images."""
+    return [group.tolist() for group in find_groups(inspection.hashes)]
