@@ -37,9 +37,9 @@ def hash_differences(thumbnails: np.ndarray) -> np.ndarray:
         then whether every cell but the first of a column is brighter than the one above.
     """
     size = SIDE // GRID
-    cells = thumbnails.reshape(-1, GRID, size, GRID, size).sum(axis=(2, 4), dtype=np.int32)
+    cells = thumbnails.reshape(len(thumbnails), GRID, size, GRID, size).sum(axis=(2, 4), dtype=np.int32)
     horizontal, vertical = cells[:, :, 1:] > cells[:, :, :-1], cells[:, 1:] > cells[:, :-1]
-    return np.concatenate([horizontal.reshape(len(cells), -1), vertical.reshape(len(cells), -1)], axis=1)
+    return np.concatenate([half.reshape(len(cells), NUM_BITS // 2) for half in (horizontal, vertical)], axis=1)
 
 
 def find_near_duplicates(thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -52,7 +52,7 @@ def find_near_duplicates(thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
         Pairs of indices, int64 (P, 2), of which the first is the lower one, in increasing order; and whether the search
         was complete. It ends early after `MAX_PAIRS` pairs, as for the frames of videos.
     """
-    pixels = thumbnails.reshape(len(thumbnails), -1)
+    pixels = thumbnails.reshape(len(thumbnails), SIDE * SIDE)
     contrast = np.array([part.std() for part in pixels], dtype=np.float32)
     used = np.flatnonzero(contrast >= MIN_CONTRAST)
     bits = hash_differences(thumbnails[used])

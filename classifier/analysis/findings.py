@@ -68,8 +68,8 @@ def find_problems(inspection: Inspection) -> Findings:
                     near_leaks.setdefault(index, trained)
     conflicts = []
     for group in groups:
-        if other := next((i for i in group if labels[i] != labels[group[0]]), None):
-            conflicts.append((group[0], other))
+        if relabelled := [index for index in group if labels[index] != labels[group[0]]]:
+            conflicts.append((group[0], relabelled[0]))
     small, missing = find_small_classes(inspection)
     return Findings(
         groups,

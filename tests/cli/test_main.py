@@ -77,9 +77,8 @@ def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):
 
 def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch():
     status, printed, lines = run_and_list_imports("fti", "--config", "digits")
-    message = (
-        "there is no command fti: give one of fit, validate, test, inspect, predict, export, clear_cache; did you mean fit?"
-    )
+    commands = "fit, validate, test, inspect, predict, export, clear_cache"
+    message = f"there is no command fti: give one of {commands}; did you mean fit?"
     assert (status, printed) == (2, "")
     assert f"python -m classifier: error: {message}" in lines
     assert not lines & HEAVY_PACKAGES
