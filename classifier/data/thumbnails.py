@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,30 +24,23 @@ def make_thumbnails(images: Tensor, padded: Sequence[tuple[int, int]] | None = N
     Returns:
         A uint8 tensor (N, SIDE, SIDE).
     """
-    thumbnails = torch.empty((len(images), SIDE, SIDE), dtype=torch.uint8)
+    thumbnails = np.empty((len(images), SIDE, SIDE), np.uint8)
     step = max(1, images.shape[2] // ROWS_READ)
-    for i, image in enumerate(images):
+    for i, image in enumerate(images.numpy()):  # NumPy takes half the time of PyTorch for arrays of this size
         if padded is not None:
             top, left, height, width = get_padded_box(*padded[i], *image.shape[1:])
             image = image[:, top : top + height, left : left + width]
-        grey = _add_channels(image[:, ::step])
-        thumbnails[i] = (get_weights(grey.shape[0]) @ grey @ get_weights(grey.shape[1]).T).round_()
-    return thumbnails
-
-
-def _add_channels(image: Tensor) -> Tensor:
-    """Return the mean over the channels of a uint8 image (C, H, W), float32; integers are added in half the time."""
-    total = image[0].to(torch.int16)
-    for channel in image[1:]:
-        total += channel
-    return total.to(torch.float32) / len(image)
+        total = image[0, ::step].astype(np.uint16)
+        for channel in image[1:, ::step]:
+            total += channel
+        means = get_weights(total.shape[0]) @ total.astype(np.float32) @ get_weights(total.shape[1]).T
+        thumbnails[i] = means * (1 / len(image)) + 0.5  # rounds, because the conversion to integers truncates
+    return torch.from_numpy(thumbnails)
 
 
 @functools.lru_cache(maxsize=256)
-def get_weights(length: int) -> Tensor:
+def get_weights(length: int) -> np.ndarray:
     """Return a matrix (SIDE, length), float32, that averages `length` pixels over SIDE intervals of equal length."""
-    edges = torch.arange(SIDE + 1, dtype=torch.float64) * length / SIDE
-    pixels = torch.arange(length, dtype=torch.float64)
-    upper = torch.minimum(edges[1:, None], pixels + 1)
-    lower = torch.maximum(edges[:-1, None], pixels)
-    return ((upper - lower).clamp(min=0) * (SIDE / length)).float()
+    edges, pixels = np.arange(SIDE + 1) * (length / SIDE), np.arange(length)
+    overlaps = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return (overlaps.clip(min=0) * (SIDE / length)).astype(np.float32)

@@ -15,8 +15,8 @@ def test_every_pixel_is_the_rounded_mean_of_an_area_of_all_channels():
 @pytest.mark.parametrize("length", [1, 8, 28, 32, 224, 1000])
 def test_weights_average_all_pixels_equally(length):
     weights = get_weights(length)
-    assert weights.sum(dim=1).tolist() == pytest.approx([1] * SIDE)
-    assert weights.sum(dim=0).tolist() == pytest.approx([SIDE / length] * length)
+    assert weights.sum(axis=1).tolist() == pytest.approx([1] * SIDE)
+    assert weights.sum(axis=0).tolist() == pytest.approx([SIDE / length] * length)
 
 
 def test_of_tall_images_some_rows_are_read():
