@@ -1,6 +1,7 @@
 """Describe an inspected dataset: on one screen for people, and as plain values for scripts."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from classifier.analysis.findings import Findings, Pair, count_images
@@ -44,7 +45,7 @@ def to_dict(inspection: Inspection, findings: Findings) -> dict[str, Any]:
         "data": inspection.name,
         "image_shape": list(inspection.image_shape),
         "images": {split: dict(zip(inspection.class_names, row, strict=True)) for split, row in counts.items()},
-        "files": None if inspection.files is None else inspection.files._asdict(),
+        "files": None if inspection.files is None else asdict(inspection.files),
         "darkest": inspection.darkest,
         "brightest": inspection.brightest,
         "max_value": inspection.max_value,

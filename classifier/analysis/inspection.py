@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +20,8 @@ from classifier.data.thumbnails import make_thumbnails
 from classifier.errors import SettingError, one_line
 
 
-class FileFacts(NamedTuple):
+@dataclass(frozen=True)
+class FileFacts:
     """Sizes and kinds of pixels of image files.
 
     Args:

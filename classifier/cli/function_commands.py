@@ -14,6 +14,7 @@ import classifier
 from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_types import check_value
+from classifier.cli.data_settings import keep_data_settings
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
 from classifier.data.base import ImageDataModule
 from classifier.errors import require
@@ -43,6 +44,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     allow_imports([*packages, *list_trusted(argv)] if has_data else [])
     if has_data:
         register_datasets()
+        argv = keep_data_settings(argv)
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.data.cache_entries import Contents, read_entry, write_entry
+from classifier.data.cache_entries import Contents, Details, read_entry, write_entry
 
 KEY = 32 * "a"
 SHAPE = (5, 3, 4, 4)  # five files, of which four are readable
@@ -146,3 +146,45 @@ def test_a_header_that_announces_a_huge_array_allocates_no_memory(entry, monkeyp
     change_member(entry, "kept.npy", Path("header").read_bytes())
     monkeypatch.setattr(np, "empty", lambda *_, **__: pytest.fail("memory is allocated"))
     assert read_entry(entry, KEY, SHAPE, with_images=True) is None
+
+
+def write_details(path: Path, **changes) -> Contents:
+    """Write an entry with details, some of which are replaced, and return its contents."""
+    details = Details(
+        sizes=torch.arange(1, 9, dtype=torch.int32).view(4, 2),
+        modes=torch.tensor([0, 1, 0, 1], dtype=torch.uint8),
+        thumbnails=torch.arange(1024).view(4, 16, 16).to(torch.uint8),
+        mode_names=["RGB", "I;16"],
+    )
+    contents = make_contents()
+    contents.details = details._replace(**changes)
+    write_entry(path, KEY, contents)
+    return contents
+
+
+@pytest.mark.parametrize("with_images", [True, False])
+def test_details_are_read_as_they_were_written(tmp_path, with_images):
+    expected = write_details(tmp_path / "entry").details
+    read = read_entry(tmp_path / "entry", KEY, SHAPE, with_images).details
+    assert read.mode_names == expected.mode_names
+    assert all(
+        torch.equal(one, two) and one.dtype == two.dtype for one, two in zip(read[:3], expected[:3], strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sizes": torch.zeros(4, 2, dtype=torch.int32)},
+        {"sizes": torch.ones(3, 2, dtype=torch.int32)},
+        {"sizes": torch.ones(4, 2, dtype=torch.int64)},
+        {"modes": torch.full((4,), 2, dtype=torch.uint8)},
+        {"thumbnails": torch.zeros(4, 8, 8, dtype=torch.uint8)},
+        {"mode_names": [1, 2]},
+        {"mode_names": {}},
+    ],
+    ids=["no size", "fewer sizes", "type of sizes", "unknown mode", "size of thumbnails", "names", "no list of names"],
+)
+def test_an_entry_with_impossible_details_is_not_accepted(tmp_path, changes):
+    write_details(tmp_path / "entry", **changes)
+    assert read_entry(tmp_path / "entry", KEY, SHAPE, with_images=False) is None
