@@ -61,7 +61,9 @@ class PretrainedNetwork(ImageClassifier):
 
     @abstractmethod
     def create_network(self) -> nn.Module:
-        """Return the library's network with `num_classes` outputs, for images of this size with three channels.
+        """Return the library's network with `num_classes` outputs, for images of this size.
+
+        The first layer may take three channels, or as many as the images have.
 
         Raises:
             SettingError: The library has no such network.

@@ -31,7 +31,7 @@ def adapt_first_layers(network: nn.Module, channels: int, full_resolution: bool)
     """Adapt a network in place to the number of channels and the size of the images.
 
     Args:
-        network: A network in evaluation mode, for images of three channels.
+        network: A network in evaluation mode.
         channels: Number of channels of the images, above 0.
         full_resolution: Whether to set the stride of the first strided layers, which would reduce an image to a quarter
             of its height and width, to 1.
@@ -48,7 +48,7 @@ def adapt_first_layers(network: nn.Module, channels: int, full_resolution: bool)
     if full_resolution:
         hooks = [layer.register_forward_pre_hook(collect) for layer in layers]
         with torch.no_grad():
-            network(torch.zeros(1, 3, side, side))
+            network(torch.zeros(1, first.in_channels, side, side))
         for hook in hooks:
             hook.remove()
         for layer in strided:

@@ -23,13 +23,14 @@ class Timm(PretrainedNetwork):
     """
 
     def create_network(self) -> nn.Module:
-        """Return timm's network with `num_classes` outputs, for images of this size with three channels.
+        """Return timm's network with `num_classes` outputs, for images of this shape.
 
         Raises:
             SettingError: timm is not installed, or has no such network.
         """
         timm, name = import_timm(), check_name(self.hparams.name)
-        return timm.create_model(name, num_classes=self.hparams.num_classes, **self._get_size())
+        channels, num_classes = self.hparams.image_shape[0], self.hparams.num_classes
+        return timm.create_model(name, num_classes=num_classes, in_chans=channels, **self._get_size())
 
     def takes_size(self) -> bool:
         """Return whether the network is built for one size of images, as a transformer is; its stem is then fixed."""

@@ -27,6 +27,7 @@ def test_network_equals_timms_with_the_same_weights():
         ("test_resnet", (48, 40), "standard"),
         ("test_vit", (32, 48), "standard"),
         ("test_convnext", (28, 28), "full_resolution"),
+        ("repvgg_a0", (40, 40), "standard"),  # its first block has several convolutions
     ],
 )
 def test_every_parameter_gets_a_gradient_from_small_grey_images(name, size, stem):
