@@ -3,18 +3,20 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
-from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
-from classifier.data.cache_entries import OVERHEAD, Contents, read_entry, write_entry
+from classifier.data.cache_entries import OVERHEAD, Contents, read_entry
+from classifier.data.new_entry import NewEntry, report_uncached
 from classifier.errors import make_printable
-from classifier.files import ABANDONED, atomic_write, remove_unfinished
+from classifier.files import ABANDONED, remove_unfinished
 
-OWN_NAME = re.compile(r"images-[0-9a-f]{32}\.npz")
+OWN_NAME = re.compile(r"images-[0-9a-f]{32}\.bin")
 # Up to version 0.2, files in `.cache` under the root of the images.
 OLD_NAME = re.compile(r"\d+x\d+-[0-9a-f]{32}\.(npz|npy|checked)")
 
@@ -51,23 +53,33 @@ class DiskCache:
 
     def get_path(self, key: str) -> Path:
         """Return the path of an entry."""
-        return self.folder / f"images-{key}.npz"
+        return self.folder / f"images-{key}.bin"
 
-    def read(self, key: str, shape: tuple[int, int, int, int], with_images: bool) -> Contents | None:
+    def allows(self, size: int) -> bool:
+        """Return whether an entry of a size in bytes is within the limit; report one that exceeds a limit above 0."""
+        if 0 < self.max_bytes < size:
+            report_uncached(f"{size / 1e6:,.1f} MB exceed the limit of {self.max_bytes / 1e6:,.1f} MB")
+        return size <= self.max_bytes
+
+    def read(
+        self, key: str, shape: tuple[int, int, int, int], with_images: bool, in_memory: bool = True
+    ) -> Contents | None:
         """Return the contents of an entry without problems, or None if there is none that is intact.
 
         Args:
             key: 32 hexadecimal digits.
             shape: Number of files, and channels, height and width of the decoded images.
             with_images: Whether the images are needed.
+            in_memory: Whether to read the images, or to leave them in the entry.
         """
         if self.max_bytes == 0 or not self.is_usable:
             return None
         path = self.get_path(key)
-        contents = read_entry(path, key, shape, with_images)
+        contents = read_entry(path, key, shape, with_images, in_memory)
         if contents is not None:
             with contextlib.suppress(OSError):
-                os.utime(path)
+                # The time of the last change stays the same for the processes that read images from the entry.
+                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         return contents
 
     def write(self, key: str, contents: Contents) -> None:
@@ -77,24 +89,26 @@ class DiskCache:
 
         Args:
             key: 32 hexadecimal digits.
-            contents: The contents of the entry.
+            contents: The contents of the entry; the images are in memory, or there are none.
         """
-        if self.max_bytes == 0:
+        images = contents.images if isinstance(contents.images, Tensor) else None
+        size = sum(tensor.nbytes for tensor in contents.get_arrays().values()) + OVERHEAD
+        if not self.allows(size + (0 if images is None else images.nbytes)):
             return
-        size = contents.count_bytes() + OVERHEAD
-        if size > self.max_bytes:
-            _report(f"{size / 1e6:,.1f} MB exceed the limit of {self.max_bytes / 1e6:,.1f} MB")
-            return
-        path = self.get_path(key)
-        try:
-            if not self.is_usable:
-                raise OSError("there is no home folder")
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with atomic_write(path) as unfinished:
-                write_entry(unfinished, key, contents)
-            self._delete_least_recently_used(path)
-        except OSError as error:
-            _report(f"{make_printable(self.folder)} cannot be written to: {error.strerror or error}")
+        with self.create(key, None if images is None else images.shape[1:]) as entry:
+            if images is not None:
+                entry.store(slice(0, len(images)), images)
+            entry.finish(contents)
+
+    def create(self, key: str, image_shape: Sequence[int] | None) -> NewEntry:
+        """Return an entry to write, after which the least recently used ones that exceed the limit are deleted.
+
+        Args:
+            key: 32 hexadecimal digits.
+            image_shape: Channels, height and width of the images, or None if the entry has no images.
+        """
+        path = self.get_path(key) if self.is_usable else None
+        return NewEntry(path, key, image_shape, self._delete_least_recently_used)
 
     def _list_entries(self) -> Iterator[Entry]:
         """Yield the entries in the folder; none if it does not exist.
@@ -109,15 +123,20 @@ class DiskCache:
                 if OWN_NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False):
                     with contextlib.suppress(OSError):  # another process has deleted it
                         status = file.stat(follow_symlinks=False)
-                        yield Entry(file.path, status.st_size, status.st_mtime_ns)
+                        yield Entry(file.path, status.st_size, status.st_atime_ns)
 
     def _delete_least_recently_used(self, written: Path) -> None:
-        """Delete entries, except the one just written, until the total size is at most the limit."""
+        """Delete entries, except the one just written, until the total size is at most the limit.
+
+        Raises:
+            OSError: Entries cannot be listed or deleted.
+        """
         entries = sorted(self._list_entries(), key=lambda entry: entry.used)
         excess = sum(entry.size for entry in entries) - self.max_bytes
         for entry in entries:
             if excess > 0 and Path(entry.path).name != written.name:
-                excess -= _delete(entry)
+                with contextlib.suppress(PermissionError):  # Windows does not delete a file that a process reads
+                    excess -= _delete(entry)
 
     def clear(self) -> tuple[int, int]:
         """Delete all entries, and return how many were deleted and their size in bytes.
@@ -128,11 +147,6 @@ class DiskCache:
         sizes = [_delete(entry) for entry in self._list_entries()]
         remove_unfinished(self.folder, ABANDONED)
         return len(sizes), sum(sizes)
-
-
-def _report(reason: str) -> None:
-    """Print why nothing was written."""
-    rank_zero_warn(f"decoded images are not cached on disk: {reason}")
 
 
 def _delete(entry: Entry) -> int:

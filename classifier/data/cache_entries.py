@@ -3,6 +3,7 @@
 import json
 import math
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -11,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classifier.data.image_rows import CHUNK, ImageRows, get_bytes
 from classifier.data.opening import open_regular_file
 from classifier.data.thumbnails import SIDE
 
 OVERHEAD = 10_000  # bytes that an entry may have beyond its arrays; ZIP and NumPy headers have about 1,000
-CHUNK = 2**18  # bytes; the checksum is computed of each chunk while the processor's cache contains it
 
 
 class Details(NamedTuple):
@@ -45,7 +46,8 @@ class Contents:
         max_value: Value that became white in the files with more than 8 bits per channel; None if there are none.
         darkest: Lowest value of all decoded pixels, from 0 to 255; 255 without images.
         brightest: Highest value of all decoded pixels, from 0 to 255; 0 without images.
-        images: The readable images, uint8 (M, C, H, W), or None if they stay in the files.
+        images: The readable images: a uint8 tensor (M, C, H, W), an entry of the cache that contains them, or None if
+            they stay in the files.
         details: What else is known of the readable files, or None.
     """
 
@@ -55,84 +57,112 @@ class Contents:
     max_value: float | None
     darkest: int
     brightest: int
-    images: Tensor | None = None
+    images: Tensor | ImageRows | None = None
     details: Details | None = None
 
     def get_arrays(self) -> dict[str, Tensor]:
-        """Return all tensors by their names in an entry."""
+        """Return all tensors except the images by their names in an entry."""
         arrays = {"kept": self.kept, "hashes": self.hashes}
         if self.details is not None:
             details = self.details
             arrays.update(sizes=details.sizes, modes=details.modes, thumbnails=details.thumbnails)
-        return arrays if self.images is None else {**arrays, "images": self.images}
-
-    def count_bytes(self) -> int:
-        """Return the size of the tensors in bytes."""
-        return sum(tensor.nbytes for tensor in self.get_arrays().values())
+        return arrays
 
 
-def write_entry(path: Path, key: str, contents: Contents) -> None:
-    """Write an entry of the cache, a ZIP archive whose members contain the key in their names.
+def get_max_size(shape: Sequence[int]) -> int:
+    """Return the size in bytes that an entry may have.
 
     Args:
-        path: The file to write.
+        shape: Number of files, and channels, height and width of the decoded images.
+    """
+    num_files, *image_shape = shape
+    # Bytes for an image, for its index and hash, and for its details.
+    return num_files * (math.prod(image_shape) + 16 + 9 + SIDE**2) + OVERHEAD
+
+
+def append_archive(file: IO[bytes], key: str, contents: Contents, images: dict[str, Any] | None) -> None:
+    """Complete an entry of the cache: a ZIP archive whose members contain the key in their names, after the images.
+
+    A ZIP archive may be appended to anything. The images are no member of it, because they can be replaced while they
+    are written, and because they are read without the archive.
+
+    Args:
+        file: The file, opened for writing, at the end of the images.
         key: Key of the entry.
-        contents: What to write, except `problems`.
+        contents: What to write, except `images` and `problems`.
+        images: What `describe_images` returns of the images, or None if the entry has none.
     """
     values: dict[str, Any] = {
         "max_value": contents.max_value,
         "darkest": contents.darkest,
         "brightest": contents.brightest,
+        "images": images,
     }
     if contents.details is not None:
         values["mode_names"] = contents.details.mode_names
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{key}/values.json"), json.dumps(values))
         for name, tensor in contents.get_arrays().items():
             array = tensor.numpy()
             # A ZipInfo without a time makes equal contents equal files.
             with archive.open(zipfile.ZipInfo(f"{key}/{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
-                stored = _get_bytes(array)
+                stored = get_bytes(array)
                 for start in range(0, len(stored), CHUNK):
                     member.write(stored[start : start + CHUNK])
 
 
-def read_entry(path: Path, key: str, shape: tuple[int, int, int, int], with_images: bool) -> Contents | None:
+def read_entry(
+    path: Path, key: str, shape: tuple[int, int, int, int], with_images: bool, in_memory: bool = True
+) -> Contents | None:
     """Return the contents of an entry, without problems, or None if they are not exactly those that were written.
 
-    The sizes of the file and of the arrays are compared with `shape` before memory is allocated. `zipfile` compares a
-    CRC of every member that is read with the stored one. A renamed entry is not accepted, because its members contain
-    the key in their names.
+    The sizes of the file and of the arrays are compared with `shape` before memory is allocated. The CRCs of the images
+    and of every member of the archive are compared with the stored ones; `zipfile` does the latter. A renamed entry is
+    not accepted, because the members contain the key in their names.
 
     Args:
         path: The file; links are not followed.
         key: Key of the entry.
         shape: Number of files, and channels, height and width of the decoded images.
-        with_images: Whether to read the images; an entry that lacks them is then not accepted.
+        with_images: Whether the images are needed; an entry that lacks them is then not accepted.
+        in_memory: Whether to read the images, or to leave them in the file.
     """
-    num_files, *image_shape = shape
+    num_files, limit = shape[0], get_max_size(shape)
     try:
-        # Bytes for an image, for its index and hash, and for its details.
-        limit = num_files * (math.prod(image_shape) + 16 + 9 + SIDE**2) + OVERHEAD
         with (
             open_regular_file(path, limit, follow_links=False) as file,
             zipfile.ZipFile(file) as archive,
         ):
             with archive.open(f"{key}/values.json") as member:
                 values = json.loads(member.read(OVERHEAD))
-            mode_names = values.pop("mode_names", None)
+            mode_names, stored = values.pop("mode_names", None), values.pop("images")
             _check_values(values)
             kept = _read_array(archive, f"{key}/kept.npy", (None,), np.int64, num_files)
             hashes = _read_array(archive, f"{key}/hashes.npy", (len(kept),), np.int64, num_files)
             details = None if mode_names is None else _read_details(archive, key, mode_names, len(kept))
-            images = None
-            if with_images:
-                images = _read_array(archive, f"{key}/images.npy", (len(kept), *image_shape), np.uint8, num_files)
+        images: Tensor | ImageRows | None = None
+        if with_images:
+            images = _read_images(ImageRows(path, len(kept), shape[1:], limit), stored, in_memory)
         ordered = bool((kept[1:] > kept[:-1]).all()) and (not len(kept) or (kept[0] >= 0 and kept[-1] < num_files))
         return Contents(kept, hashes, [], images=images, details=details, **values) if ordered else None
     except Exception:  # zipfile, json and NumPy can raise anything on a damaged file
         return None
+
+
+def describe_images(image_shape: Sequence[int], crc: int) -> dict[str, Any]:
+    """Return what an entry contains about its images: their shape (C, H, W), and the CRC-32 of all of them."""
+    return {"shape": list(image_shape), "crc": crc}
+
+
+def _read_images(rows: ImageRows, stored: Any, in_memory: bool) -> Tensor | ImageRows:
+    """Return the images of an entry, or raise an error if they are not the stored ones, or there are none."""
+    images = None
+    if in_memory:  # NumPy asks for huge pages, which halves the time to fill them
+        images = torch.from_numpy(np.empty((len(rows), *rows.image_shape), np.uint8))
+    if stored != describe_images(rows.image_shape, rows.compute_crc(images)):
+        raise ValueError("the images have changed")
+    return rows if images is None else images
 
 
 def _read_details(archive: zipfile.ZipFile, key: str, mode_names: Any, length: int) -> Details:
@@ -175,7 +205,7 @@ def _read_array(
         if version != (1, 0) or found != expected or found[0] > max_length or is_fortran or found_dtype != dtype:
             raise ValueError(f"unexpected {name}")
         array: np.ndarray = np.empty(found, dtype)  # NumPy asks for huge pages, which halves the time to fill them
-        _fill(_get_bytes(array), member)
+        _fill(get_bytes(array), member)
     return torch.from_numpy(array)
 
 
@@ -185,8 +215,3 @@ def _fill(buffer: memoryview, member: IO[bytes]) -> None:
         buffer[start : start + CHUNK] = member.read(CHUNK)
     if member.read(1):  # the CRC is compared at the end of the member only
         raise ValueError("the member is too long")
-
-
-def _get_bytes(array: np.ndarray) -> memoryview:
-    """Return the memory of a contiguous array as bytes."""
-    return array.reshape(-1).view(np.uint8).data

@@ -56,8 +56,8 @@ class FileDataModule(ImageDataModule):
         test_split: Number of images, or fraction below 1, that becomes the test set if there is none. all: every image
             is a test image. 0: there are no test images, and the validation images are evaluated in their place. By
             default a fifth, or none if there are validation images.
-        cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, they are
-            decoded again in every epoch.
+        cache: Memory limit of the decoded images in megabytes (10^6 bytes), at least 0. If they need more, every batch
+            is read from the cache on disk or, if `cache_limit` is too low, decoded again in every epoch.
         cache_dir: Folder for decoded images; by default `classifier/images` in the user's folder for caches.
         cache_limit: Disk space for decoded images in megabytes (10^6 bytes), at least 0. The entries that were used
             least recently are deleted.
@@ -97,7 +97,7 @@ class FileDataModule(ImageDataModule):
         max_value: float | None = None,
         max_pixels: int = MAX_PIXELS,
         test_split: Amount | None = None,
-        cache: int = 1000,
+        cache: int = 100,
         cache_dir: str | None = None,
         cache_limit: int = 10_000,
         skip_broken: bool = False,

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from classifier.data.cache_entries import Contents
+from classifier.data.cached_source import ImagesInCache
 from classifier.data.decoding import Decoding
+from classifier.data.image_rows import ImageRows
 from classifier.data.listing import LabelledFiles, UnusedFiles
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, ImageSource
 
@@ -45,6 +47,8 @@ def order_files(found: LabelledFiles, splits: np.ndarray, order: Sequence[str], 
 def make_source(files: ImagesInFiles, contents: Contents) -> ImageSource:
     """Return the source of the readable images, with the intensity range that was chosen for all of them."""
     paths = [files.paths[i] for i in contents.kept.tolist()]
+    if isinstance(contents.images, ImageRows):
+        return ImagesInCache(contents.images, paths, contents.hashes)
     if contents.images is not None:
         return ImagesInMemory(contents.images, names=paths, hashes=contents.hashes)
     return ImagesInFiles(paths, files.decoding._replace(max_value=contents.max_value), hashes=contents.hashes)

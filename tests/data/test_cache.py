@@ -92,7 +92,7 @@ def test_a_limit_of_zero_turns_the_cache_off(cache):
 
 def test_other_files_links_and_folders_are_neither_counted_nor_deleted(cache, tmp_path):
     cache.folder.mkdir(parents=True)
-    names = ["photo.png", f"images-{make_key(1)}.npz.bak", f"images-{make_key(1)[1:]}.npz", "images-.npz"]
+    names = ["photo.png", f"images-{make_key(1)}.bin.bak", f"images-{make_key(1)[1:]}.bin", "images-.bin"]
     for name in names:
         (cache.folder / name).write_bytes(bytes(10**6))
     (tmp_path / "precious.npz").write_bytes(bytes(10**6))

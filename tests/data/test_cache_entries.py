@@ -1,5 +1,6 @@
 """The file format of the cache: what was written is read, and anything else is not accepted."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.data.cache_entries import Contents, Details, read_entry, write_entry
+from classifier.data.cache_entries import Contents, Details, read_entry
+from classifier.data.new_entry import NewEntry
 
 KEY = 32 * "a"
 SHAPE = (5, 3, 4, 4)  # five files, of which four are readable
@@ -19,6 +21,14 @@ def make_contents(num_kept: int = 4, with_images: bool = True) -> Contents:
     images = torch.arange(num_kept * 48).view(num_kept, 3, 4, 4).to(torch.uint8)
     kept = torch.arange(5 - num_kept, 5)
     return Contents(kept, kept**40 + 7, [], 4095.0, 3, 250, images if with_images else None)
+
+
+def write_entry(path: Path, key: str, contents: Contents) -> None:
+    """Write an entry."""
+    with NewEntry(path, key, None if contents.images is None else SHAPE[1:], lambda _: None) as entry:
+        if contents.images is not None:
+            entry.store(slice(0, len(contents.images)), contents.images)
+        entry.finish(contents)
 
 
 def are_equal(first: Contents, second: Contents) -> bool:
@@ -37,7 +47,7 @@ def are_equal(first: Contents, second: Contents) -> bool:
 @pytest.fixture
 def entry(tmp_path):
     """Return the path of an entry with images."""
-    path = tmp_path / f"images-{KEY}.npz"
+    path = tmp_path / f"images-{KEY}.bin"
     write_entry(path, KEY, make_contents())
     return path
 
@@ -76,9 +86,20 @@ def change_member(entry: Path, name: str, content: bytes) -> None:
     """Replace the content of a member of an entry, so that its CRC is right."""
     with zipfile.ZipFile(entry) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
-    with zipfile.ZipFile(entry, "w") as archive:
-        for member, old in members.items():
-            archive.writestr(member, content if member == f"{KEY}/{name}" else old)
+    images = entry.read_bytes()[: 4 * 48]
+    entry.write_bytes(images)
+    with entry.open("rb+") as file:
+        file.seek(len(images))
+        with zipfile.ZipFile(file, "w") as archive:
+            for member, old in members.items():
+                archive.writestr(member, content if member == f"{KEY}/{name}" else old)
+
+
+def change_values(entry: Path, **values: object) -> None:
+    """Change some of the values of an entry, or add others."""
+    with zipfile.ZipFile(entry) as archive:
+        known = json.loads(archive.read(f"{KEY}/values.json"))
+    change_member(entry, "values.json", json.dumps({**known, **values}).encode())
 
 
 def flip_bit(entry: Path, position: int) -> None:
@@ -94,6 +115,7 @@ def save(array: np.ndarray, path: Path = Path("array.npy")) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.parametrize("in_memory", [True, False], ids=["in memory", "in the entry"])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -102,45 +124,45 @@ def save(array: np.ndarray, path: Path = Path("array.npy")) -> bytes:
         lambda entry: entry.write_bytes(b""),
         lambda entry: flip_bit(entry, entry.read_bytes().index(bytes(range(48))) + 20),
         lambda entry: entry.write_bytes(entry.read_bytes() + bytes(10**5)),
-        lambda entry: change_member(entry, "images.npy", save(np.array([Path()] * 4, dtype=object))),
-        lambda entry: change_member(entry, "images.npy", save(np.zeros((4, 3, 4, 4)))),
-        lambda entry: change_member(entry, "images.npy", save(np.zeros((4, 3, 4, 4), np.uint8, order="F"))),
-        lambda entry: change_member(entry, "images.npy", save(np.zeros((5, 3, 4, 4), np.uint8))),
-        lambda entry: change_member(entry, "images.npy", save(np.zeros((4, 3, 4, 4), np.uint8)) + b"x"),
+        lambda entry: entry.write_bytes(entry.read_bytes()[48:]),
+        lambda entry: change_member(entry, "kept.npy", save(np.array([Path()] * 4, dtype=object))),
+        lambda entry: change_member(entry, "kept.npy", save(np.asfortranarray([[1, 2], [3, 4]]))),
+        lambda entry: change_member(entry, "kept.npy", save(np.array([0, 1, 2, 3, 4]))),
+        lambda entry: change_member(entry, "kept.npy", save(np.array([1, 2, 3, 4])) + b"x"),
         lambda entry: change_member(entry, "kept.npy", save(np.array([1, 2, 2, 4]))),
         lambda entry: change_member(entry, "kept.npy", save(np.array([-1, 2, 3, 4]))),
         lambda entry: change_member(entry, "kept.npy", save(np.array([1, 2, 3, 5]))),
         lambda entry: change_member(entry, "kept.npy", save(np.array([1.0, 2.0, 3.0, 4.0]))),
         lambda entry: change_member(entry, "hashes.npy", save(np.array([1, 2, 3]))),
-        lambda entry: change_member(entry, "values.json", b'{"max_value": NaN, "darkest": 0, "brightest": 255}'),
-        lambda entry: change_member(entry, "values.json", b'{"max_value": 0, "darkest": 0, "brightest": 255}'),
-        lambda entry: change_member(entry, "values.json", b'{"max_value": 1, "darkest": 0, "brightest": 256}'),
-        lambda entry: change_member(entry, "values.json", b'{"max_value": 1, "darkest": false, "brightest": 1}'),
-        lambda entry: change_member(entry, "values.json", b'{"max_value": 1, "darkest": 0}'),
+        lambda entry: change_values(entry, max_value=float("nan")),
+        lambda entry: change_values(entry, max_value=0),
+        lambda entry: change_values(entry, brightest=256),
+        lambda entry: change_values(entry, darkest=False),
+        lambda entry: change_values(entry, images={"shape": [3, 4, 4], "crc": 1}),
+        lambda entry: change_values(entry, images=None),
+        lambda entry: change_values(entry, other=1),
+        lambda entry: change_member(entry, "values.json", b'{"max_value": 1, "darkest": 0, "brightest": 255}'),
         lambda entry: change_member(entry, "values.json", b"[]"),
         lambda entry: entry.rename("moved") and entry.symlink_to(Path("moved").absolute()),
         lambda entry: entry.unlink() or os.mkfifo(entry),
         lambda entry: entry.unlink() or entry.mkdir(),
     ],
     ids=[
-        *("missing", "truncated", "empty", "bit flip", "padded", "pickle", "float images", "Fortran order"),
+        *("missing", "truncated", "empty", "bit flip", "padded", "an image less", "pickle", "Fortran order"),
         *("more images", "long member", "repeated index", "negative index", "high index", "float index"),
-        *("fewer hashes", "NaN range", "zero range", "high level", "bool level", "missing value", "no object"),
+        *("fewer hashes", "NaN range", "zero range", "high level", "bool level", "wrong CRC", "no CRC"),
+        *("unknown value", "missing value", "no object"),
         *("link", "pipe", "folder"),
     ],
 )
-def test_an_entry_that_was_changed_is_not_accepted(entry, damage):
-    assert read_entry(entry, KEY, SHAPE, with_images=True) is not None
+def test_an_entry_that_was_changed_is_not_accepted(entry, damage, in_memory):
+    assert read_entry(entry, KEY, SHAPE, with_images=True, in_memory=in_memory) is not None
     damage(entry)
-    assert read_entry(entry, KEY, SHAPE, with_images=True) is None
+    assert read_entry(entry, KEY, SHAPE, with_images=True, in_memory=in_memory) is None
 
 
 def test_a_header_that_announces_a_huge_array_allocates_no_memory(entry, monkeypatch):
-    header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 3, 4, 4)}
-    with Path("header").open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-    change_member(entry, "images.npy", Path("header").read_bytes())
-    header["shape"], header["descr"] = (10**6,), "<i8"
+    header = {"descr": "<i8", "fortran_order": False, "shape": (10**6,)}
     with Path("header").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
     change_member(entry, "kept.npy", Path("header").read_bytes())

@@ -99,7 +99,7 @@ def test_worker_processes_return_the_same_contents(tmp_path, cache, monkeypatch)
     Path(paths[2]).write_text("no image")
     expected = load(paths, DiskCache(max_bytes=0))
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", 1)
-    monkeypatch.setattr("classifier.data.contents.DECODED_TOGETHER", 3)
+    monkeypatch.setattr("classifier.data.scan.DECODED_TOGETHER", 3)
     contents = load(paths, cache)
     assert get_levels(contents) == get_levels(expected) == [0, 1, 3, 4, 5, 6, 7]
     assert torch.equal(contents.hashes, expected.hashes)
@@ -133,16 +133,60 @@ def test_unchanged_files_are_decoded_only_once(tmp_path, cache, decoded):
     assert len(decoded) == 3
     assert get_levels(first) == get_levels(second)
     assert torch.equal(first.hashes, second.hashes)
-    assert load(paths, cache, in_memory=False).images is None
+    assert torch.equal(load(paths, cache, in_memory=False).images.read([0, 1, 2]), first.images)
     assert len(decoded) == 3
 
 
-def test_a_check_without_images_is_remembered_and_replaced_once_images_are_needed(tmp_path, cache, decoded):
-    paths = write_files(tmp_path, 30, 10, 200)
-    for in_memory, count in ((False, 3), (False, 3), (True, 6), (True, 6), (False, 6)):
-        load(paths, cache, in_memory)
-        assert len(decoded) == count
+def test_images_that_exceed_both_limits_are_checked_once_and_decoded_again_when_a_limit_is_raised(
+    tmp_path, cache, decoded
+):
+    paths, enough = write_files(tmp_path, 30, 10, 200), cache.max_bytes
+    for _ in range(2):
+        cache.max_bytes = 10_850  # a little less than an entry with images
+        with pytest.warns(UserWarning, match=r"not cached on disk: 0\.0 MB exceed the limit of 0\.0 MB$"):
+            assert load(paths, cache, in_memory=False).images is None
+        assert len(decoded) == 3
+    cache.max_bytes = enough
+    for in_memory in (False, True, False):
+        assert load(paths, cache, in_memory).images is not None
+        assert len(decoded) == 6
     assert len(list(cache.folder.iterdir())) == 1
+
+
+@pytest.mark.usefixtures("decoded")
+def test_images_in_the_cache_are_those_in_memory_also_if_files_are_left_out_or_decoded_twice(
+    tmp_path, cache, monkeypatch
+):
+    monkeypatch.setattr("classifier.data.scan.DECODED_TOGETHER", 3)
+    deep, light = write_files(tmp_path, 4095, 819, 2000, 1000, dtype=np.uint16), write_files(tmp_path, 30, 40, 50)
+    Path(light[1]).write_text("no image")
+    paths = [deep[1], light[0], deep[2], light[1], deep[0], light[2], deep[3]]
+    other = DiskCache(tmp_path / "other")
+    in_memory = load(paths, other)
+    assert get_levels(in_memory) == [51, 30, 125, 255, 50, 62]
+    for _ in range(2):
+        in_cache = load(paths, cache, in_memory=False)
+        assert torch.equal(in_cache.images.read([*range(6)]), in_memory.images)
+        assert torch.equal(in_cache.hashes, in_memory.hashes)
+    (entry,), (expected,) = cache.folder.iterdir(), other.folder.iterdir()
+    assert entry.read_bytes() == expected.read_bytes()
+
+
+def test_a_disk_that_becomes_full_is_reported_once_and_leaves_nothing(tmp_path, cache, monkeypatch):
+    paths = write_files(tmp_path, 30, 10, 200, 20)
+    monkeypatch.setattr("classifier.data.scan.DECODED_TOGETHER", 1)
+
+    def fill(_, rows: slice, __: torch.Tensor) -> None:
+        if rows.start == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("classifier.data.new_entry.write_rows", fill)
+    with pytest.warns(UserWarning, match=r"cache cannot be written to: No space left on device$") as caught:
+        contents = load(paths, cache, in_memory=False)
+    assert len(caught) == 1
+    assert contents.images is None
+    assert torch.equal(contents.hashes, load(paths, DiskCache(max_bytes=0)).hashes)
+    assert not list(cache.folder.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -257,9 +301,13 @@ def test_a_given_range_is_used_and_nothing_is_decoded_twice(tmp_path, cache, dec
 @pytest.mark.usefixtures("decoded")
 def test_integer_and_floating_point_files_together_are_refused_with_one_of_each_named(tmp_path, cache):
     paths = [*write_files(tmp_path, 100, dtype=np.uint16), *write_files(tmp_path, 0.5, dtype=np.float32)]
-    with pytest.raises(UserError, match=r"float32-0\.npy has floating-point .*uint16-0\.npy has integers .*max_value$"):
+    message = r"float32-0\.npy has floating-point .*uint16-0\.npy has integers .*max_value$"
+    with pytest.raises(UserError, match=message):
         load(paths, cache)
     assert not cache.folder.exists()
+    with pytest.raises(UserError, match=message):
+        load(paths, cache, in_memory=False)
+    assert not list(cache.folder.iterdir())
 
 
 @pytest.mark.usefixtures("decoded")

@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from classifier import MLP, ImageFolder
+from classifier.data.cache import DiskCache
+from classifier.data.cached_source import ImagesInCache
 from classifier.data.content_hashes import hash_images
 from classifier.data.contents import load_contents
 from classifier.data.decoding import read_image
-from classifier.data.sources import ImagesInFiles
+from classifier.data.sources import ImagesInFiles, ImagesInMemory
 from classifier.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
@@ -91,8 +93,8 @@ def test_validation_images_are_evaluated_once_per_epoch_also_after_a_test(split_
 
 
 def test_training_images_are_known_by_the_hashes_of_their_pixels(plain_root):
-    for cache in (1000, 0):
-        data = open_folder(plain_root, cache=cache, test_split=6)
+    for cache, limit in ((1000, 10_000), (0, 10_000), (0, 0)):
+        data = open_folder(plain_root, cache=cache, cache_limit=limit, test_split=6)
         hashes = hash_images(data.datasets["train"][:][0])
         assert torch.equal(data.training_images, hashes.sort().values)
         assert torch.equal(data.datasets["train"].source.get_hashes(), hashes)
@@ -177,8 +179,8 @@ def test_files_that_are_not_used_are_counted_by_reason(split_root, capsys):
 def test_broken_files_are_skipped_on_request_and_named(split_root, capsys):
     (split_root / "train/ant/00.png").write_text("no image")
     (split_root / "test/cat/02.bmp").write_text("no image")
-    for _ in range(2):  # also from the cache
-        data = open_folder(split_root, skip_broken=True)
+    for cache in (100, 100, 0):  # also from the cache
+        data = open_folder(split_root, skip_broken=True, cache=cache)
         assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"train": 35, "test": 14}
         assert data.datasets["train"].labels.bincount().tolist() == [12, 11, 12]
         index = len(data.datasets["train"]) - 1
@@ -209,18 +211,22 @@ def test_images_that_are_all_nearly_black_or_white_are_reported(tmp_path, level)
 
 
 @pytest.mark.parametrize("min_files", [1000, 1], ids=["in this process", "with workers"])
-def test_training_on_images_that_stay_on_disk_gives_the_same_weights(split_root, make_trainer, monkeypatch, min_files):
+def test_training_on_images_in_memory_in_the_cache_and_in_files_gives_the_same_weights(
+    split_root, make_trainer, monkeypatch, min_files
+):
     monkeypatch.setattr("classifier.data.sources.MIN_FILES_FOR_WORKERS", min_files)
     weights = []
-    for cache in (1, 0):
+    limits = {ImagesInMemory: (1, 1), ImagesInCache: (0, 1), ImagesInFiles: (0, 0)}
+    for kind, (cache, cache_limit) in limits.items():
         torch.manual_seed(0)
-        data = ImageFolder(str(split_root), image_size=8, cache=cache, val_split=6, batch_size=7)
+        options = {"cache": cache, "cache_limit": cache_limit, "val_split": 6, "batch_size": 7}
+        data = ImageFolder(str(split_root), image_size=8, cache_dir=kind.__name__, **options)
         model = MLP(image_shape=(3, 8, 8), num_classes=3)
         make_trainer(max_epochs=2).fit(model, data)
         weights.append(model.state_dict())
-        assert isinstance(data.datasets["train"].source, ImagesInFiles) == (cache == 0)
+        assert all(type(dataset.source) is kind for dataset in data.datasets.values())
         assert {split: len(dataset) for split, dataset in data.datasets.items()} == {"val": 6, "train": 30, "test": 15}
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
 
 
 def test_all_damaged_files_are_named_in_one_error_before_training(split_root):
@@ -255,8 +261,31 @@ def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(spl
 
     monkeypatch.setattr("classifier.data.file_base.load_contents", load_and_damage)
     options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")
-    status, line = fail("fit", "--data", "ImageFolder", *options)
+    status, line = fail("fit", "--data", "ImageFolder", *options, "--data.cache_limit", 0)
     assert (status, line.startswith(f"python -m classifier: error: {cut} cannot be read")) == (1, True), line
+
+
+def test_an_entry_of_the_cache_that_is_truncated_during_training_is_named_in_a_one_line_error(
+    split_root, fail, monkeypatch
+):
+    def load_and_truncate(*args, **kwargs):
+        contents = load_contents(*args, **kwargs)
+        os.truncate(contents.images.path, 100)
+        return contents
+
+    monkeypatch.setattr("classifier.data.file_base.load_contents", load_and_truncate)
+    options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")
+    status, line = fail("fit", "--data", "ImageFolder", *options)
+    assert (status, line.endswith(".bin has changed while it was in use: run the command again")) == (1, True), line
+
+
+def test_an_entry_of_the_cache_that_is_deleted_during_training_can_still_be_read(split_root, make_trainer):
+    data = ImageFolder(str(split_root), image_size=8, cache=0)
+    data.setup("fit")
+    expected = data.datasets["train"][:][0]
+    assert DiskCache().clear()[0] == 1
+    make_trainer().fit(MLP(image_shape=(3, 8, 8), num_classes=3), data)
+    assert torch.equal(data.datasets["train"][:][0], expected)
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,37 @@
-"""Images in memory and in files, behind one interface."""
+"""Images in memory, in files and in the cache, behind one interface."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from classifier.data.cached_source import ImagesInCache
 from classifier.data.decoding import Decoding, ImageError, read_image
+from classifier.data.image_rows import ImageRows
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, identity_collate
 
 
 @pytest.fixture
 def sources(split_root):
-    """Return the same 12 images in memory and in files."""
+    """Return the same 12 images in memory, in files and in the cache."""
     paths = [str(path) for path in sorted((split_root / "train/cat").glob("*.[pjb]*"))]
     images = torch.stack([read_image(path, (3, 8, 8)) for path in paths])
-    return ImagesInMemory(images, names=paths), ImagesInFiles(paths, Decoding((3, 8, 8)))
+    Path("entry").write_bytes(images.numpy().tobytes() + b"what follows the images")
+    stored = ImageRows(Path("entry"), len(images), (3, 8, 8), max_bytes=10**6)
+    return ImagesInMemory(images, paths), ImagesInFiles(paths, Decoding((3, 8, 8))), ImagesInCache(stored, paths)
 
 
-def test_both_sources_have_the_same_size_names_and_images(sources):
-    memory, files = sources
-    assert len(memory) == len(files) == 12
-    assert memory.image_shape == files.image_shape == (3, 8, 8)
-    assert [memory.name(i) for i in range(12)] == [files.name(i) for i in range(12)] == files.paths
+def test_all_sources_have_the_same_size_names_and_images(sources):
+    memory, files, _ = sources
     indices = torch.tensor([4, 0, 11, 4])
-    assert torch.equal(memory.gather(indices), files.gather(indices))
-    assert torch.equal(memory.gather(indices), memory.images[indices])
-    assert torch.equal(memory.get_range(3, 7), files.get_range(3, 7))
-    assert torch.equal(memory.get_range(3, 7), memory.images[3:7])
+    for source in sources:
+        assert len(source) == 12
+        assert source.image_shape == (3, 8, 8)
+        assert [source.name(i) for i in range(12)] == files.paths
+        assert torch.equal(source.gather(indices), memory.images[indices])
+        assert torch.equal(source.gather(indices[:0]), memory.images[:0])
+        assert torch.equal(source.get_range(3, 7), memory.images[3:7])
 
 
 @pytest.mark.parametrize(
@@ -42,14 +48,13 @@ def test_both_sources_have_the_same_size_names_and_images(sources):
     ids=str,
 )
 def test_a_subset_has_the_images_and_names_of_its_indices(sources, indices):
-    memory, files = (source.subset(indices) for source in sources)
+    subsets = [source.subset(indices) for source in sources]
     indices = [int(i) for i in indices]
     expected = sources[0].images[indices]
-    assert len(memory) == len(files) == len(expected)
-    assert torch.equal(memory.get_range(0, len(expected)), expected)
-    assert torch.equal(files.get_range(0, len(expected)), expected)
-    paths = [sources[1].paths[i] for i in indices]
-    assert [memory.name(i) for i in range(len(paths))] == [files.name(i) for i in range(len(paths))] == paths
+    for subset in subsets:
+        assert len(subset) == len(expected)
+        assert torch.equal(subset.get_range(0, len(expected)), expected)
+        assert [subset.name(i) for i in range(len(subset))] == [sources[0].name(i) for i in indices]
 
 
 def test_images_in_memory_without_names_are_numbered_in_each_subset():
@@ -59,7 +64,7 @@ def test_images_in_memory_without_names_are_numbered_in_each_subset():
 
 
 def test_slices_and_ranges_of_images_in_memory_are_not_copied(sources):
-    memory, _ = sources
+    memory, _, _ = sources
     consecutive, single = memory.subset(torch.arange(2, 5)), memory.subset(torch.tensor([2]))
     assert (len(consecutive), len(single)) == (3, 1)
     for images in (memory.get_range(2, 5), memory.subset(range(2, 5)).images, consecutive.images, single.images):
@@ -84,12 +89,17 @@ def test_batches_of_files_contain_the_readable_images_and_report_the_others(brok
 
 
 def test_known_hashes_are_returned_without_reading_images_and_subsets_keep_theirs(sources):
-    memory, files = sources
+    memory, files, cached = sources
     hashes = memory.get_hashes()
     assert torch.equal(files.get_hashes(), hashes)
+    assert torch.equal(cached.get_hashes(), hashes)
     assert len(hashes.unique()) == 12
     known = torch.arange(12)
-    for source in (ImagesInMemory(memory.images, None, known), ImagesInFiles(["missing"] * 12, files.decoding, known)):
+    for source in (
+        ImagesInMemory(memory.images, None, known),
+        ImagesInFiles(["missing"] * 12, files.decoding, known),
+        ImagesInCache(cached.stored, cached.names, known),
+    ):
         assert source.get_hashes() is known
         assert source.subset(range(3, 11, 4)).get_hashes().tolist() == [3, 7]
         assert source.subset(torch.tensor([9, 2])).get_hashes().tolist() == [9, 2]
