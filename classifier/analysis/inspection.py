@@ -10,7 +10,6 @@ from torch import Tensor
 from classifier.analysis.duplicates import find_near_duplicates
 from classifier.data.base import ImageDataModule
 from classifier.data.cache_entries import Contents
-from classifier.data.contents import DECODED_TOGETHER
 from classifier.data.file_base import FileDataModule
 from classifier.data.found_files import make_source
 from classifier.data.repeats import find_groups
@@ -18,6 +17,8 @@ from classifier.data.sources import ImageSource
 from classifier.data.splits import SPLITS
 from classifier.data.thumbnails import make_thumbnails
 from classifier.errors import SettingError, one_line
+
+MEASURED_TOGETHER = 250  # images that are in memory at the same time
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,8 @@ def inspect_datasets(data: ImageDataModule) -> Inspection:
     hashes = np.concatenate([source.get_hashes().numpy() for source in sources.values()])
     parts = []
     for source in sources.values():
-        for start in range(0, len(source), DECODED_TOGETHER):
-            images = source.get_range(start, min(start + DECODED_TOGETHER, len(source))).cpu()
+        for start in range(0, len(source), MEASURED_TOGETHER):
+            images = source.get_range(start, min(start + MEASURED_TOGETHER, len(source))).cpu()
             parts.append((make_thumbnails(images).numpy(), int(images.min()), int(images.max())))
     thumbnails, lowest, highest = zip(*parts, strict=True)
     return Inspection(

@@ -113,7 +113,7 @@ def test_unreadable_files_take_no_second_copy_of_the_images(tmp_path, cache, mon
     empty = np.empty
     monkeypatch.setattr(np, "empty", lambda size, dtype: sizes.append(size) or empty(size, dtype))
     contents = load(paths, cache)
-    assert sizes == [(6, *SHAPE)]
+    assert [size for size in sizes if size[1:] == SHAPE] == [(6, *SHAPE)]
     assert contents.images.untyped_storage().nbytes() == 6 * 16
 
 
