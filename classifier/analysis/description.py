@@ -78,7 +78,8 @@ def to_text(inspection: Inspection, findings: Findings) -> str:
     if inspection.files is not None:
         lines += format_files(inspection.files, inspection.image_shape)
     deep = "" if inspection.max_value is None else f"; white in files with more than 8 bits: {inspection.max_value:g}"
-    lines += [f"intensities: {inspection.darkest} to {inspection.brightest} of 255{deep}"]
+    if len(inspection.labels):
+        lines += [f"intensities: {inspection.darkest} to {inspection.brightest} of 255{deep}"]
     lines += format_list("unreadable files", inspection.unreadable)
     for reason, names in inspection.unused.items():
         lines += format_list(f"files not used ({reason})", names, 1)

@@ -1,11 +1,18 @@
-"""Use the configuration files of `fit` for commands that need only the data in them."""
+"""The option `--data` of commands other than `fit`, which use the data in the configuration files of `fit`."""
 
+import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
+from jsonargparse import ArgumentParser, Namespace
+
+import classifier
 from classifier.cli.bounded_yaml import read_settings
+from classifier.cli.config_types import check_value
 from classifier.cli.resolve import find_config
+from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
 
 FIT_ONLY = ("model", "trainer", "seed_everything", "ckpt_path", "pictures", "seeds")
@@ -38,3 +45,33 @@ def reduce_config(name: str) -> str:
         return found
     print(f"--config {make_printable(name)}: only the settings of the data are used", file=sys.stderr)
     return json.dumps({key: value for key, value in settings.items() if key not in FIT_ONLY})
+
+
+def list_trusted(argv: list[str]) -> list[str]:
+    """Return the package of the dataset on the command line, which is trusted: --data my_module.Stripes allows it."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("--data", default="")
+    path = given.parse_known_args(argv)[0].data
+    return [path.split(".")[0]] if re.fullmatch(r"\w+(\.\w+)+", path) else []
+
+
+def register_datasets() -> None:
+    """Import the datasets of this package, so that options can name them."""
+    for name, module in classifier.MODULES.items():
+        if module.startswith("data."):
+            getattr(classifier, name)
+
+
+def add_data_option(parser: ArgumentParser) -> None:
+    """Add the option `--data` and the options of the datasets."""
+    parser.add_subclass_arguments(ImageDataModule, "data", required=True, help="The dataset.")
+
+
+def make_data(parser: ArgumentParser, config: Namespace) -> ImageDataModule:
+    """Check the types of the settings of the data, and return the data module.
+
+    Raises:
+        UserError: A setting is wrong, or files are missing.
+    """
+    check_value("--data", config.clone(with_meta=False).as_dict()["data"], ImageDataModule)
+    return parser.instantiate_classes(config).data

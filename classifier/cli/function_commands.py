@@ -3,26 +3,20 @@
 import argparse
 import inspect
 import os
-import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from jsonargparse.typing import NonNegativeInt
 
-import classifier
 from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.config_types import check_value
-from classifier.cli.data_settings import keep_data_settings
 from classifier.cli.parsing import OneLineErrorParser, allow_imports
-from classifier.data.base import ImageDataModule
 from classifier.errors import require
 from classifier.hparams import check_limit, within
 
 THREADS_HELP = "CPU threads per process; 0 keeps PyTorch's default, which is one thread per core."
 ALLOW_IMPORT_HELP = "Package of your own whose classes files and checkpoints may use; others are never imported."
-
 STRICT_HELP = "Exit with status 1 if something is wrong."
 
 
@@ -41,10 +35,13 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     parameters = inspect.signature(function).parameters
     packages = read_packages(argv)
     has_data = "data" in parameters
-    allow_imports([*packages, *list_trusted(argv)] if has_data else [])
+    allow_imports([])
     if has_data:
-        register_datasets()
-        argv = keep_data_settings(argv)
+        from classifier.cli import data_settings  # imports all datasets and networks
+
+        allow_imports([*packages, *data_settings.list_trusted(argv)])
+        data_settings.register_datasets()
+        argv = data_settings.keep_data_settings(argv)
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )
@@ -55,7 +52,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     if "strict" in parameters:  # jsonargparse would require a value
         parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
     if has_data:
-        parser.add_subclass_arguments(ImageDataModule, "data", required=True, help="The dataset.")
+        data_settings.add_data_option(parser)
     if has_data or "allow_import" in parameters:  # jsonargparse would read a list only as [PACKAGE]
         parser.add_argument("--allow_import", action="append", default=[], metavar="PACKAGE", help=ALLOW_IMPORT_HELP)
     parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
@@ -67,8 +64,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     set_threads(options.pop("threads"))
     if has_data:
         options.pop("allow_import")
-        check_value("--data", options["data"], ImageDataModule)
-        options["data"] = parser.instantiate_classes(config).data
+        options["data"] = data_settings.make_data(parser, config)
     function(**options)
 
 
@@ -77,21 +73,6 @@ def read_packages(argv: list[str]) -> list[str]:
     given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     given.add_argument("--allow_import", action="append", default=[])
     return given.parse_known_args(argv)[0].allow_import
-
-
-def list_trusted(argv: list[str]) -> list[str]:
-    """Return the package of the dataset on the command line, which is trusted: --data my_module.Stripes allows it."""
-    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    given.add_argument("--data", default="")
-    path = given.parse_known_args(argv)[0].data
-    return [path.split(".")[0]] if re.fullmatch(r"\w+(\.\w+)+", path) else []
-
-
-def register_datasets() -> None:
-    """Import the datasets of this package, so that options can name them."""
-    for name, module in classifier.MODULES.items():
-        if module.startswith("data."):
-            getattr(classifier, name)
 
 
 def set_threads(threads: int) -> None:
