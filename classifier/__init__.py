@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from classifier.cli.quiet import silence_lightning
     from classifier.commands.export import export_classifier
     from classifier.data.base import ImageDataModule
-    from classifier.data.cifar10 import CIFAR10
-    from classifier.data.cifar100 import CIFAR100
-    from classifier.data.decoding import read_image
     from classifier.data.digits import Digits
-    from classifier.data.fashion_mnist import FashionMNIST
-    from classifier.data.folder import ImageFolder
-    from classifier.data.mnist import MNIST
-    from classifier.data.table import ImageTable
+    from classifier.data.image_files.decoding import read_image
+    from classifier.data.own_images.folder import ImageFolder
+    from classifier.data.own_images.table import ImageTable
+    from classifier.data.published.cifar10 import CIFAR10
+    from classifier.data.published.cifar100 import CIFAR100
+    from classifier.data.published.fashion_mnist import FashionMNIST
+    from classifier.data.published.mnist import MNIST
     from classifier.models.airbench import Airbench
     from classifier.models.base import ImageClassifier
     from classifier.models.cnn import CNN
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 # above tells type checkers the same.
 MODULES = {
     "Airbench": "models.airbench",
-    "CIFAR10": "data.cifar10",
-    "CIFAR100": "data.cifar100",
+    "CIFAR10": "data.published.cifar10",
+    "CIFAR100": "data.published.cifar100",
     "CNN": "models.cnn",
     "ConsoleReporter": "callbacks.console",
     "Digits": "data.digits",
     "EpochMetrics": "callbacks.epoch_metrics",
-    "FashionMNIST": "data.fashion_mnist",
+    "FashionMNIST": "data.published.fashion_mnist",
     "ImageClassifier": "models.base",
     "ImageDataModule": "data.base",
-    "ImageFolder": "data.folder",
-    "ImageTable": "data.table",
+    "ImageFolder": "data.own_images.folder",
+    "ImageTable": "data.own_images.table",
     "Lookahead": "callbacks.averaging",
     "MLP": "models.mlp",
-    "MNIST": "data.mnist",
+    "MNIST": "data.published.mnist",
     "ResultsRecorder": "callbacks.recorder",
     "TensorBoardReporter": "callbacks.tensorboard",
     "Timm": "models.timm_models",
@@ -54,7 +54,7 @@ MODULES = {
     "plot_confusion_matrix": "plots",
     "plot_curves": "plots",
     "plot_images": "plots",
-    "read_image": "data.decoding",
+    "read_image": "data.image_files.decoding",
     "silence_lightning": "cli.quiet",
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from classifier.data.thumbnails import SIDE
+from classifier.data.image_files.thumbnails import SIDE
 
 GRID = 8  # cells per row and column whose neighbours are compared
 NUM_BITS = 2 * GRID * (GRID - 1)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from classifier.analysis.duplicates import find_near_duplicates
 from classifier.data.base import ImageDataModule
-from classifier.data.cache_entries import Contents
-from classifier.data.file_base import FileDataModule
-from classifier.data.found_files import make_source
-from classifier.data.repeats import find_groups
+from classifier.data.image_files.thumbnails import make_thumbnails
+from classifier.data.own_images.cache_entries import Contents
+from classifier.data.own_images.file_base import FileDataModule
+from classifier.data.own_images.found_files import make_source
+from classifier.data.own_images.repeats import find_groups
 from classifier.data.sources import ImageSource
 from classifier.data.splits import SPLITS
-from classifier.data.thumbnails import make_thumbnails
 from classifier.errors import SettingError, one_line
 
 MEASURED_TOGETHER = 250  # images that are in memory at the same time

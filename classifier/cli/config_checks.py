@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from classifier.cli.resolve import ResolvedArgv, read_default_recipe
 from classifier.cli.trainer_options import check_trainer_options, get_seconds
-from classifier.data.file_base import FileDataModule
+from classifier.data.own_images.file_base import FileDataModule
 from classifier.errors import SettingError, require
 from classifier.hparams import check_limit, within
 from classifier.models.checks import ARGS_FROM_DATA

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from classifier.data.cache import DiskCache
+from classifier.data.own_images.cache import DiskCache
 from classifier.errors import UserError, make_printable
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classifier.data.decoding import Decoding
+from classifier.data.image_files.decoding import Decoding
 from classifier.errors import UserError, first_line, make_printable, require
 from classifier.files import atomic_write, read_zip
 from classifier.models.base import ImageClassifier

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
-from classifier.data.listing import list_image_files
+from classifier.data.own_images.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
 from classifier.hparams import check_limit, within

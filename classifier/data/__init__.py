@@ -1,1 +1,1 @@
-"""Datasets: LightningDataModules, image files, augmentation, and sampling across processes."""
+"""Datasets: LightningDataModules, image sources, augmentation, and sampling across processes."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from classifier.data.content_hashes import hash_images
-from classifier.data.decoding import Decoding, ImageError, decode
+from classifier.data.image_files.decoding import Decoding, ImageError, decode
 
 HASHED_TOGETHER = 1000  # images that are in memory at the same time to be hashed
 MIN_FILES_FOR_WORKERS = 1000  # fewer files are decoded by the time that worker processes have started

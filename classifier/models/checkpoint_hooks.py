@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from classifier.callbacks.loop_state import find_position
 from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
 from classifier.class_paths import PACKAGE, get_class_path
-from classifier.data.decoding import STORED_SETTINGS, Decoding
+from classifier.data.image_files.decoding import STORED_SETTINGS, Decoding
 from classifier.data.training_record import (
     TrainingRecord,
     check_training_set,

@@ -9,7 +9,7 @@ from typing import Any
 from classifier.checkpoint_format import read_checkpoint
 from classifier.class_paths import PACKAGE, find_subclass, to_public_path
 from classifier.data.base import ImageDataModule
-from classifier.data.decoding import STORED_SETTINGS, Decoding
+from classifier.data.image_files.decoding import STORED_SETTINGS, Decoding
 from classifier.errors import SettingError, UserError, first_line
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA, check_stored_network

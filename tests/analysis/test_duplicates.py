@@ -17,8 +17,8 @@ from classifier.analysis.duplicates import (
     keep_close,
     pack,
 )
-from classifier.data.decoding import read_image
-from classifier.data.thumbnails import make_thumbnails
+from classifier.data.image_files.decoding import read_image
+from classifier.data.image_files.thumbnails import make_thumbnails
 
 
 def make_all(images: list[torch.Tensor]) -> np.ndarray:

@@ -22,7 +22,7 @@ from classifier import ImageFolder
 from classifier.analysis.duplicates import find_near_duplicates
 from classifier.analysis.findings import find_problems
 from classifier.analysis.inspection import inspect_data
-from classifier.data.thumbnails import SIDE
+from classifier.data.image_files.thumbnails import SIDE
 
 
 def write_files(root: Path, count: int, size: int) -> None:
@@ -46,7 +46,7 @@ def decode_once(root: Path, size: int) -> float:
     """Return the CPU seconds to decode and hash all files, without thumbnails."""
     data = make_data(root, size)
     no_thumbnails = mock.patch(
-        "classifier.data.contents.make_thumbnails",
+        "classifier.data.own_images.contents.make_thumbnails",
         lambda images, _: torch.zeros((len(images), SIDE, SIDE), dtype=torch.uint8),
     )
     start = sum(os.times()[:4])

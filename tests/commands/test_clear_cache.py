@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier.data.cache import DiskCache, find_cache_folder
+from classifier.data.own_images.cache import DiskCache, find_cache_folder
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"], ids=["default", "given"])

@@ -14,7 +14,7 @@ from torch import nn
 from classifier import CNN, MLP, Airbench, TorchVision, export_classifier
 from classifier.commands import export as export_module
 from classifier.commands.export import export
-from classifier.data.decoding import Decoding
+from classifier.data.image_files.decoding import Decoding
 
 NAMES = tuple("abcdefghij")
 DECODING = Decoding((3, 32, 32), 4095.0, "crop")

@@ -14,7 +14,7 @@ from PIL import Image
 from classifier import MLP, Digits
 from classifier.cli.main import main
 from classifier.commands.predict import is_dark_on_light, predict
-from classifier.data.decoding import read_image
+from classifier.data.image_files.decoding import read_image
 from classifier.errors import SettingError
 
 CHECKPOINT = "lightning_logs/version_0/checkpoints/last.ckpt"

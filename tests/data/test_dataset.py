@@ -5,7 +5,7 @@ import torch
 
 from classifier import Digits, ImageFolder
 from classifier.data.dataset import ImageDataset
-from classifier.data.decoding import Decoding, ImageError, read_image
+from classifier.data.image_files.decoding import Decoding, ImageError, read_image
 from classifier.data.sources import ImagesInFiles, ImagesInMemory
 
 

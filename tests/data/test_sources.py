@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from classifier.data.cached_source import ImagesInCache
-from classifier.data.decoding import Decoding, ImageError, read_image
-from classifier.data.image_rows import ImageRows
+from classifier.data.image_files.decoding import Decoding, ImageError, read_image
+from classifier.data.own_images.cached_source import ImagesInCache
+from classifier.data.own_images.image_rows import ImageRows
 from classifier.data.sources import ImagesInFiles, ImagesInMemory, identity_collate
 
 

@@ -35,9 +35,9 @@ from helpers.deep_images import make_deep_images
 from helpers.metadata_files import make_files
 
 from classifier import CIFAR10, FashionMNIST
-from classifier.data.cache import DiskCache
-from classifier.data.contents import load_contents
-from classifier.data.decoding import Decoding
+from classifier.data.image_files.decoding import Decoding
+from classifier.data.own_images.cache import DiskCache
+from classifier.data.own_images.contents import load_contents
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 

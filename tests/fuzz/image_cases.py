@@ -8,8 +8,8 @@ from typing import NamedTuple, get_args
 import torch
 from helpers.metadata_changes import ImageParts, change_metadata
 
-from classifier.data.decoding import read_image
-from classifier.data.resizing import Resize
+from classifier.data.image_files.decoding import read_image
+from classifier.data.image_files.resizing import Resize
 from classifier.errors import UserError
 
 

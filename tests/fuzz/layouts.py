@@ -26,8 +26,8 @@ from helpers.image_tables import Table, write_table
 from helpers.image_trees import Tree, write_tree
 
 from classifier import ImageFolder, ImageTable
-from classifier.data.cache_entries import Contents
-from classifier.data.file_base import FileDataModule
+from classifier.data.own_images.cache_entries import Contents
+from classifier.data.own_images.file_base import FileDataModule
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 
@@ -139,7 +139,7 @@ def fuzz(count: int, seed: int, first: int = 0) -> tuple[Counter, list[str]]:
         The number of cases by kind and expected result, and one description per fault.
     """
     tried, faults = Counter(), []
-    with mock.patch("classifier.data.file_base.load_contents", pretend_to_decode):
+    with mock.patch("classifier.data.own_images.file_base.load_contents", pretend_to_decode):
         for number in range(first, first + count):
             chosen = random.Random(f"{seed}/{number}")  # noqa: S311 no secret
             with tempfile.TemporaryDirectory() as name:

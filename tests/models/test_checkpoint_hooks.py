@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from classifier import MLP, Digits
 from classifier.callbacks.checkpointing import AtomicCheckpointIO
 from classifier.checkpoint_format import read_checkpoint
-from classifier.data.decoding import Decoding
+from classifier.data.image_files.decoding import Decoding
 from classifier.errors import UserError
 from classifier.models.checkpoint_hooks import FORMAT_VERSION
 from classifier.runs.checkpoints import get_decoding

@@ -1,0 +1,1 @@
+"""Image files: formats, limits, decoding and resizing."""

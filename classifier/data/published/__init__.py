@@ -1,0 +1,1 @@
+"""Published datasets, which torchvision downloads."""
