@@ -32,6 +32,8 @@ class PretrainedNetwork(ImageClassifier):
             times as long, but loses fewer details of small images. auto: full_resolution for images of up to 32 pixels
             in height or width, otherwise standard; the other one where the network does not support that. For images
             below 64 pixels, the choice and its cost are printed.
+        keep_statistics: Whether BatchNorm keeps using the means and variances of the pretrained weights in training,
+            because those of a few hundred images are less accurate. It is switched off if `auto` finds no weights.
         lr: Learning rate of SGD, above 0.
         momentum: Momentum of SGD, from 0 to below 1.
         **kwargs: Further arguments of ImageClassifier.
@@ -49,6 +51,7 @@ class PretrainedNetwork(ImageClassifier):
         name: str = "resnet18",
         weights: str | None = None,
         stem: Stem = "auto",
+        keep_statistics: bool = False,
         lr: float = 0.01,
         momentum: float = 0.9,
         **kwargs: Any,
@@ -153,7 +156,7 @@ class PretrainedNetwork(ImageClassifier):
         try:
             self.load_weights("DEFAULT")
         except UserError as error:
-            self.hparams["weights"] = None
+            self.hparams["weights"], self.hparams["keep_statistics"] = None, False
             self.weights_report = (
                 f"{name} is trained from scratch, and with few images reaches a much lower accuracy than from "
                 f"pretrained weights: {error}"
@@ -168,6 +171,14 @@ class PretrainedNetwork(ImageClassifier):
         for text in (self.weights_report, self.describe_stem()):
             if text:
                 rank_zero_only(print)(text, flush=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Set BatchNorm to evaluation mode if it keeps its statistics. At the start of `fit`, Lightning would warn."""
+        super().on_train_epoch_start()
+        if self.hparams.keep_statistics:
+            for layer in self.network.modules():
+                if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+                    layer.eval()
 
     def describe_stem(self) -> str:
         """Return the stem and its cost in one line, or an empty text if the images are too large for a choice."""

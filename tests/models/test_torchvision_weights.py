@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from classifier import TorchVision
+from classifier import Digits, TorchVision
 from classifier.models.weight_files import crop_kernels
 
 SHUFFLENET = "shufflenet_v2_x0_5"  # torchvision's smallest
@@ -109,3 +109,17 @@ def test_weights_auto_are_used_from_the_cache_and_otherwise_reported_as_missing(
     printed = run("fit", "--config=digits", *options, "--trainer.fast_dev_run", "1")
     assert f"{SHUFFLENET} is trained from scratch, and with few images reaches a much lower accuracy" in printed
     assert f"{file} could not be downloaded (<urlopen error no connection>); save https://" in printed
+
+
+@pytest.mark.usefixtures("_offline")
+def test_statistics_of_pretrained_weights_are_kept_in_training(pretrained, make_trainer):
+    network, file = pretrained
+    options = {"name": SHUFFLENET, "weights": "auto", "image_shape": (1, 8, 8), "keep_statistics": True}
+    model = TorchVision(**options)
+    make_trainer(limit_train_batches=2, limit_val_batches=1).fit(model, Digits())
+    given = network.state_dict()
+    changed = {name for name, value in model.network.state_dict().items() if not torch.equal(value, given[name])}
+    assert "fc.bias" in changed
+    assert changed <= dict(model.network.named_parameters()).keys()
+    file.unlink()
+    assert TorchVision(**options).hparams.keep_statistics is False
