@@ -159,7 +159,8 @@ def test_run_that_reads_files_in_worker_processes_resumes_with_the_images_of_its
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
     network = ("--model=MLP", "--model.hidden_sizes=[8]", "--model.lr=0.1", "--pictures=false")
-    files = ("--data=ImageFolder", "--data.root=images", "--data.image_size=8", "--data.cache=0", "--data.batch_size=8")
+    files = ("--data=ImageFolder", "--data.root=images", "--data.image_size=8", "--data.batch_size=8")
+    files += ("--data.cache=0", "--data.cache_limit=0")
     run("fit", *network, *files, "--trainer.max_epochs=3")
     run("fit", *network, *files, "--trainer.max_steps=8")  # within the second epoch
     run("fit", "--ckpt_path=lightning_logs/version_1", "--trainer.max_epochs=3", "--trainer.max_steps=-1")

@@ -38,6 +38,7 @@ from classifier import CIFAR10, FashionMNIST
 from classifier.data.image_files.decoding import Decoding
 from classifier.data.own_images.cache import DiskCache
 from classifier.data.own_images.contents import load_contents
+from classifier.data.own_images.image_rows import ImageRows
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 
@@ -77,6 +78,10 @@ def make_cache(folder: Path) -> Case:
     def read(changed: bytes) -> str | None:
         cached.write_bytes(changed)
         found = load_contents(files, True, cache, 2)
+        cached.write_bytes(changed)
+        in_cache = load_contents(files, False, cache, 2).images
+        if not (isinstance(in_cache, ImageRows) and torch.equal(in_cache.read([0, 1, 2]), expected.images)):
+            return "wrong images in the cache"
         tensors = (found.kept, found.hashes, found.images)
         if not all(map(torch.equal, tensors, (expected.kept, expected.hashes, expected.images))):
             return "wrong images, hashes or indices"

@@ -1,0 +1,88 @@
+"""An entry of the cache while it is written: complete, removed, or reported."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from classifier.data.own_images.cache_entries import Contents, read_entry
+from classifier.data.own_images.image_rows import ImageRows
+from classifier.data.own_images.new_entry import NewEntry
+
+KEY, SHAPE = 32 * "a", (3, 1, 2, 2)
+IMAGES = torch.arange(12, dtype=torch.uint8).view(SHAPE)
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """Return a new entry in a folder that does not exist yet."""
+    return NewEntry(tmp_path / "cache/entry", KEY, SHAPE[1:], lambda _: None)
+
+
+def make_contents() -> Contents:
+    """Return the contents of three files, without their images."""
+    return Contents(torch.arange(3), torch.arange(3), [], None, 0, 11)
+
+
+def test_images_are_stored_in_any_order_and_can_be_replaced(entry):
+    with entry:
+        entry.store(slice(0, 2), IMAGES[1:])
+        entry.store(slice(2, 3), IMAGES[2:])
+        entry.store(torch.tensor([1, 0]), IMAGES[[1, 0]])
+        entry.finish(make_contents())
+    assert torch.equal(entry.open_images(3).read([0, 1, 2]), IMAGES)
+    assert torch.equal(read_entry(entry.path, KEY, SHAPE, with_images=True).images, IMAGES)
+    assert isinstance(read_entry(entry.path, KEY, SHAPE, with_images=True, in_memory=False).images, ImageRows)
+
+
+def test_nobody_sees_an_entry_before_it_is_complete(entry):
+    seen = []
+    entry.make_room = lambda path: seen.append(read_entry(path, KEY, SHAPE, with_images=True))
+    with entry:
+        entry.store(slice(0, 3), IMAGES)
+        assert not entry.path.exists()
+        entry.finish(make_contents())
+        assert torch.equal(seen[0].images, IMAGES)
+    assert list(entry.path.parent.iterdir()) == [entry.path]
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_an_entry_that_is_not_finished_is_removed(entry, error):
+    with pytest.raises(error) if error else contextlib.nullcontext(), entry:
+        entry.store(slice(0, 3), IMAGES)
+        if error:
+            raise error
+    assert not list(entry.path.parent.iterdir())
+    assert entry.open_images(3) is None
+
+
+@pytest.mark.parametrize("step", ["enter", "store", "finish", "rename"])
+def test_an_error_of_the_disk_is_reported_once_and_leaves_nothing(entry, monkeypatch, step):
+    def fill(*_, **__) -> None:
+        raise OSError(28, "No space left on device")
+
+    name = {"store": "write_rows", "finish": "append_archive", "enter": "atomic_write"}.get(step)
+    monkeypatch.setattr(*(Path, "replace", fill) if name is None else (f"classifier.data.own_images.new_entry.{name}", fill))
+    message = r"cache cannot be written to: No space left on device$"
+    with pytest.warns(UserWarning, match=message) as caught, entry:
+        entry.store(slice(0, 2), IMAGES[:2])
+        entry.store(slice(2, 3), IMAGES[2:])
+        entry.finish(make_contents())
+    assert entry.open_images(3) is None
+    assert len(caught) == 1
+    assert not list(entry.path.parent.iterdir())
+
+
+def test_images_of_an_entry_that_another_process_has_replaced_or_deleted_are_not_used(entry):
+    with entry:
+        entry.store(slice(0, 3), IMAGES)
+        entry.finish(make_contents())
+    content = entry.path.read_bytes()
+    entry.path.rename(entry.path.with_name("old"))
+    entry.path.write_bytes(content)
+    with pytest.warns(UserWarning, match="another process has replaced the entry"):
+        assert entry.open_images(3) is None
+    entry.path.unlink()
+    with pytest.warns(UserWarning, match="No such file"):
+        assert entry.open_images(3) is None
