@@ -25,6 +25,14 @@ def make_contents() -> Contents:
     return Contents(torch.arange(3), torch.arange(3), [], None, 0, 11)
 
 
+def write(entry: NewEntry) -> None:
+    """Write an entry, whose images are stored in two steps."""
+    with entry:
+        entry.store(slice(0, 2), IMAGES[:2])
+        entry.store(slice(2, 3), IMAGES[2:])
+        entry.finish(make_contents())
+
+
 def test_images_are_stored_in_any_order_and_can_be_replaced(entry):
     with entry:
         entry.store(slice(0, 2), IMAGES[1:])
@@ -64,20 +72,15 @@ def test_an_error_of_the_disk_is_reported_once_and_leaves_nothing(entry, monkeyp
 
     name = {"store": "write_rows", "finish": "append_archive", "enter": "atomic_write"}.get(step)
     monkeypatch.setattr(*(Path, "replace", fill) if name is None else (f"classifier.data.own_images.new_entry.{name}", fill))
-    message = r"cache cannot be written to: No space left on device$"
-    with pytest.warns(UserWarning, match=message) as caught, entry:
-        entry.store(slice(0, 2), IMAGES[:2])
-        entry.store(slice(2, 3), IMAGES[2:])
-        entry.finish(make_contents())
+    with pytest.warns(UserWarning, match=r"cache cannot be written to: No space left on device$") as caught:
+        write(entry)
     assert entry.open_images(3) is None
     assert len(caught) == 1
     assert not list(entry.path.parent.iterdir())
 
 
 def test_images_of_an_entry_that_another_process_has_replaced_or_deleted_are_not_used(entry):
-    with entry:
-        entry.store(slice(0, 3), IMAGES)
-        entry.finish(make_contents())
+    write(entry)
     content = entry.path.read_bytes()
     entry.path.rename(entry.path.with_name("old"))
     entry.path.write_bytes(content)
