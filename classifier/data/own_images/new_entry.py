@@ -84,11 +84,14 @@ class NewEntry:
         """
         if self.written is None or self.path is None or self.image_shape is None:
             return None
-        with self._report_errors():
+        try:
             rows = ImageRows(self.path, count, self.image_shape, max_bytes=self.written[-1])
-            if rows.state[: len(self.written)] != self.written:
-                raise OSError("another process has replaced the entry")
-            return rows
+            if rows.state[: len(self.written)] == self.written:
+                return rows
+            problem: object = "another process has replaced it"
+        except OSError as error:
+            problem = error.strerror or error
+        report_uncached(f"{make_printable(self.path)} cannot be used: {problem}")
         return None
 
     @contextlib.contextmanager
