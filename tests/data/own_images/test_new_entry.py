@@ -71,7 +71,9 @@ def test_an_error_of_the_disk_is_reported_once_and_leaves_nothing(entry, monkeyp
         raise OSError(28, "No space left on device")
 
     name = {"store": "write_rows", "finish": "append_archive", "enter": "atomic_write"}.get(step)
-    monkeypatch.setattr(*(Path, "replace", fill) if name is None else (f"classifier.data.own_images.new_entry.{name}", fill))
+    monkeypatch.setattr(
+        *(Path, "replace", fill) if name is None else (f"classifier.data.own_images.new_entry.{name}", fill)
+    )
     with pytest.warns(UserWarning, match=r"cache cannot be written to: No space left on device$") as caught:
         write(entry)
     assert entry.open_images(3) is None
