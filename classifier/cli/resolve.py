@@ -153,10 +153,10 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     rank_zero_only(print)(f"checkpoint: {make_printable(path)}", flush=True)
     for class_path in checkpoint["classes"].values():
         import_class(class_path, allowed)
+    require(has_data or "data" in checkpoint["classes"], f"{make_printable(path)} names no dataset: add --data")
     if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
         check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
     settings = get_settings(checkpoint)
-    require(has_data or "data" in settings, f"{path} names no dataset: add --data")
     print_outside_paths(settings, argv)
     # There can be more class names than a parser can read.
     names = settings["model"]["init_args"].pop("class_names", None)
