@@ -73,7 +73,7 @@ def test_images_stay_in_their_split_when_others_are_added_and_when_the_root_is_r
 
 def test_validation_folder_is_used_and_without_a_test_folder_evaluated_in_its_place(split_root, run):
     (split_root / "test").rename(split_root / "Valid")
-    options = ("--data.root", split_root, "--data.image_size", "8", "--trainer.max_epochs", "1")
+    options = ("--data.root", split_root, "--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1")
     printed = run("fit", "--data", "ImageFolder", *options)
     assert printed.startswith(
         f"{split_root}: 51 images in 3 classes (36 training, 15 validation); no test images, so the validation images "
@@ -129,7 +129,7 @@ def test_recipe_photos_needs_only_the_folder_and_stops_when_validation_accuracy_
 
 
 def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
-    options = ("--data.image_size", "8", "--trainer.max_epochs", "1", "--data.test_split", "8")
+    options = ("--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1", "--data.test_split", "8")
     run("fit", "--data", "ImageFolder", "--data.root", plain_root, *options)
     printed = run("test", "--ckpt_path", "last")
     assert "8 of 32 images are held out and evaluated; --data.test_split all evaluates all of them" in printed
@@ -142,7 +142,7 @@ def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
 
 
 def test_folder_with_some_of_the_classes_can_be_evaluated_with_the_labels_of_the_checkpoint(plain_root, run, fail):
-    options = ("--data.image_size", "8", "--trainer.max_epochs", "1", "--data.test_split", "8")
+    options = ("--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1", "--data.test_split", "8")
     run("fit", "--data", "ImageFolder", "--data.root", plain_root, *options)
     shutil.copytree(plain_root / "cat", "new/cat")
     everything = run("test", "--ckpt_path", "last", "--data.test_split", "all")
@@ -260,7 +260,16 @@ def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(spl
         return contents
 
     monkeypatch.setattr("classifier.data.own_images.file_base.load_contents", load_and_damage)
-    options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")
+    options = (
+        "--data.root",
+        split_root,
+        "--data.image_size",
+        "8",
+        "--data.cache",
+        "0",
+        "--pictures=false",
+        "--trainer.max_epochs=1",
+    )
     status, line = fail("fit", "--data", "ImageFolder", *options, "--data.cache_limit", 0)
     assert (status, line.startswith(f"python -m classifier: error: {cut} cannot be read")) == (1, True), line
 
@@ -274,7 +283,16 @@ def test_an_entry_of_the_cache_that_is_truncated_during_training_is_named_in_a_o
         return contents
 
     monkeypatch.setattr("classifier.data.own_images.file_base.load_contents", load_and_truncate)
-    options = ("--data.root", split_root, "--data.image_size", "8", "--data.cache", "0", "--trainer.max_epochs", "1")
+    options = (
+        "--data.root",
+        split_root,
+        "--data.image_size",
+        "8",
+        "--data.cache",
+        "0",
+        "--pictures=false",
+        "--trainer.max_epochs=1",
+    )
     status, line = fail("fit", "--data", "ImageFolder", *options)
     assert (status, line.endswith(".bin has changed while it was in use: run the command again")) == (1, True), line
 
@@ -298,7 +316,9 @@ def test_an_entry_of_the_cache_that_is_deleted_during_training_can_still_be_read
 )
 def test_a_folder_without_a_data_set_is_refused_with_a_one_line_error(split_root, fail, change, message):
     change(split_root)
-    status, line = fail("fit", "--data", "ImageFolder", "--data.root", split_root, "--trainer.max_epochs", "1")
+    status, line = fail(
+        "fit", "--data", "ImageFolder", "--data.root", split_root, "--pictures=false", "--trainer.max_epochs=1"
+    )
     assert (status, message in line) == (1, True), line
 
 
@@ -324,7 +344,7 @@ def test_options_out_of_range_are_refused_by_the_constructor(plain_root, options
 
 
 def test_a_run_can_be_tested_from_its_checkpoint_and_repeated_from_its_config(plain_root, run):
-    options = ("--data.image_size", "8", "--data.channels", "1", "--trainer.max_epochs", "1")
+    options = ("--data.image_size", "8", "--data.channels", "1", "--pictures=false", "--trainer.max_epochs=1")
     printed = run("fit", "--data", "ImageFolder", "--data.root", plain_root, *options)
     assert "ImageFolder (25 train, 7 test images)" in printed
     assert "(7 images)" in run("test", "--ckpt_path", "last")

@@ -169,7 +169,7 @@ def test_folder_and_table_of_the_same_images_give_the_same_split_and_weights(pla
 
 def test_a_run_can_be_tested_from_its_checkpoint(photos, run):
     file = write_table(*(f"{path},{'ab'[i % 2]}" for i, path in enumerate(photos)))
-    options = ("--data.image_size", "8", "--trainer.max_epochs", "1", "--data.test_split", "6")
+    options = ("--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1", "--data.test_split", "6")
     printed = run("fit", "--data", "ImageTable", "--data.file", file, *options)
     assert printed.startswith("labels.csv: 24 images in 2 classes (18 training, 6 test)\n")
     assert "(6 images)" in run("test", "--ckpt_path", "last")
