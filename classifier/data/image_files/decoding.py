@@ -138,8 +138,8 @@ def decode_file(file: BinaryIO, decoding: Decoding, orientation: int | None = No
         image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
     if orientation in ORIENTATIONS:
         image = image.transpose(ORIENTATIONS[orientation])
-    resized = resize_image(image, height, width, decoding.resize)
     size = full_size[::-1] if orientation > 4 else full_size
+    resized = resize_image(image, height, width, decoding.resize, size)
     highest, is_float = intensities or (None, False)
     return Decoded(resized, highest, is_float, size, f"{mode_in_file};16" if low_bytes else mode_in_file)
 

@@ -10,7 +10,9 @@ from torch import Tensor
 Resize = Literal["letterbox", "crop", "stretch"]
 
 
-def resize_image(image: Image.Image, height: int, width: int, resize: Resize) -> Tensor:
+def resize_image(
+    image: Image.Image, height: int, width: int, resize: Resize, full_size: tuple[int, int] | None = None
+) -> Tensor:
     """Resize an image with bicubic interpolation; an image that has the right size is not changed.
 
     Args:
@@ -20,22 +22,20 @@ def resize_image(image: Image.Image, height: int, width: int, resize: Resize) ->
         resize: letterbox keeps the whole image and its aspect ratio, and pads it with the median colour of its border.
             crop keeps the aspect ratio and fills the result, and cuts off what protrudes equally on both sides.
             stretch keeps the whole image, and changes its aspect ratio to that of the result.
+        full_size: Width and height of the image before it was reduced, whose aspect ratio is kept by letterbox. The
+            sides of a reduced image are rounded. None for those of the image.
 
     Returns:
         A uint8 tensor (C, height, width).
     """
     if image.size != (width, height):
         if resize == "letterbox":
-            return to_tensor(pad(resize_to_fit(image, height, width), height, width))
+            _, _, *inner_size = get_padded_box(*(full_size or image.size), height, width)
+            image = image.resize((inner_size[1], inner_size[0]), Image.Resampling.BICUBIC)
+            return to_tensor(pad(image, height, width))
         box = get_centre_box(image.width, image.height, height, width) if resize == "crop" else None
         image = image.resize((width, height), Image.Resampling.BICUBIC, box)
     return to_tensor(to_array(image))
-
-
-def resize_to_fit(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Resize an image, with its aspect ratio kept, to the largest size within a height and a width."""
-    _, _, inner_height, inner_width = get_padded_box(image.width, image.height, height, width)
-    return image.resize((inner_width, inner_height), Image.Resampling.BICUBIC)
 
 
 def get_padded_box(image_width: int, image_height: int, height: int, width: int) -> tuple[int, int, int, int]:

@@ -17,7 +17,7 @@ from classifier.data.own_images.scan import Scan, iterate
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError, make_printable
 
-FORMAT = 5  # a new number makes older entries useless; needed whenever their format or how images are decoded changes
+FORMAT = 6  # a new number makes older entries useless; needed whenever their format or how images are decoded changes
 
 
 def load_contents(files: ImagesInFiles, in_memory: bool, cache: DiskCache, num_for_range: int) -> Contents:

@@ -172,3 +172,11 @@ def test_files_are_closed_after_reading_intact_and_damaged_images(broken):
         with contextlib.suppress(ImageError):
             read_image(sorted(broken.iterdir())[i % 7], (3, 16, 16))
     assert len(list(Path("/proc/self/fd").iterdir())) == opened
+
+
+def test_proportions_are_those_of_the_full_image_in_every_format(tmp_path):
+    image = Image.linear_gradient("L").resize((500, 335)).convert("RGB")
+    image.save(tmp_path / "a.png")
+    image.save(tmp_path / "a.jpg", quality=95)  # is decoded at a quarter of its size, 125 x 84
+    png, jpeg = (read_image(tmp_path / name, (3, 32, 32)).float() for name in ("a.png", "a.jpg"))
+    assert (png - jpeg).abs().max() < 8
