@@ -30,6 +30,12 @@ def format_cell(value: str | int | float) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
+def name_columns(class_names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return the names of the columns with the probabilities of the classes, which differ from the other columns."""
+    taken = set(others)
+    return [f"probability of {name}" if name in taken else name for name in class_names]
+
+
 def check_output(output: str) -> None:
     """Check that a CSV file can be written, before the work whose results it contains.
 

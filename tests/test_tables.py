@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from classifier.errors import SettingError, UserError
-from classifier.tables import check_output, format_row, is_device, open_output
+from classifier.tables import check_output, format_row, is_device, name_columns, open_output
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
@@ -90,3 +90,7 @@ def test_standard_output_that_is_redirected_to_a_file_is_appended_to():
             os.close(before)
     assert Path("out.txt").read_text() == "printed before\nrow\n"
     assert Path("/dev/stdout").is_symlink()
+
+
+def test_columns_of_classes_differ_from_the_other_columns():
+    assert name_columns(["cat", "file", "true"], ["file", "class"]) == ["cat", "probability of file", "true"]

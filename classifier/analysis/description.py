@@ -18,7 +18,7 @@ def describe_problems(inspection: Inspection, findings: Findings) -> list[str]:
         "unreadable files": len(inspection.unreadable),
         "validation or test images that are also in the training set": len(findings.leaks),
         "validation or test images with a near duplicate in the training set": len(findings.near_leaks),
-        "pictures with different labels": len(findings.conflicts),
+        "images with conflicting labels": len(findings.conflicts),
         "near duplicates with different labels": len(findings.near_conflicts),
         "classes that are too small": len(findings.small_classes),
         "splits that are not possible": int(inspection.split_problem is not None),
@@ -105,13 +105,13 @@ def format_findings(inspection: Inspection, findings: Findings) -> list[str]:
         + (f", none in {' and '.join(findings.missing[name])}" if name in findings.missing else "")
         for name, count in findings.small_classes.items()
     ]
-    complete = "" if inspection.near_is_complete else ", at least (the search was ended)"
+    complete = "" if inspection.near_is_complete else ", at least (the search ended early)"
     return [
         *format_list("exact duplicates of other images", duplicates, total=extra),
         *format_pairs(f"pairs of near duplicates{complete}", findings.near),
         *format_pairs("validation or test images that are also in the training set", findings.leaks, "="),
         *format_pairs("validation or test images with a near duplicate in the training set", findings.near_leaks),
-        *format_pairs("pictures with different labels", findings.conflicts, "="),
+        *format_pairs("images with conflicting labels", findings.conflicts, "="),
         *format_pairs("near duplicates with different labels", findings.near_conflicts),
         *format_list("classes with fewer than 3 images, or none in a split", small),
         *([f"images cannot be held out: {inspection.split_problem}"] if inspection.split_problem else []),
@@ -153,5 +153,5 @@ def format_files(files: FileFacts, image_shape: tuple[int, int, int]) -> list[st
         f"sizes of files: {w1}x{h1} (median), widths {w0} to {w2}, heights {h0} to {h2}, width/height {low:.2f} to "
         f"{high:.2f} (median {middle:.2f})",
         f"files that are enlarged to {image_shape[2]}x{image_shape[1]}: {files.num_enlarged:,}",
-        f"kinds of pixels: {modes}",
+        f"colour modes: {modes}",
     ]

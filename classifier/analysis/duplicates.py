@@ -24,6 +24,8 @@ MAX_DIFFERENCE = 0.15  # root mean square of the difference of two thumbnails, i
 MIN_CONTRAST = 4.0
 COMPARED_TOGETHER = 2**18  # pairs
 MAX_PAIRS = 200_000  # the search ends when it has found as many
+# It also ends after as many comparisons of hashes, or of thumbnails. FashionMNIST needs about 150 and 45 million.
+MAX_COMPARED, MAX_MEASURED = 400_000_000, 100_000_000
 
 
 def hash_differences(thumbnails: np.ndarray) -> np.ndarray:
@@ -50,22 +52,25 @@ def find_near_duplicates(thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
 
     Returns:
         Pairs of indices, int64 (P, 2), of which the first is the lower one, in increasing order; and whether the search
-        was complete. It ends early after `MAX_PAIRS` pairs, as for the frames of videos.
+        was complete. It ends early after `MAX_PAIRS` pairs, as for the frames of videos, or after `MAX_COMPARED` or
+        `MAX_MEASURED` comparisons, as for small objects on a plain background.
     """
     pixels = thumbnails.reshape(len(thumbnails), SIDE * SIDE)
     contrast = np.array([part.std() for part in pixels], dtype=np.float32)
     used = np.flatnonzero(contrast >= MIN_CONTRAST)
     bits = hash_differences(thumbnails[used])
     words = pack(bits)
-    found = np.empty(0, dtype=np.int64)
+    found, compared, measured = np.empty(0, dtype=np.int64), 0, 0
     for band in range(NUM_BANDS):
         for first, second in find_candidates(bits[:, band::NUM_BANDS]):
+            compared += len(first)
             first, second = (used[rows] for rows in keep_close(words, first, second))
+            measured += len(first)
             same = measure_difference(pixels, contrast, first, second) <= MAX_DIFFERENCE
             first, second = first[same], second[same]
             pairs = np.minimum(first, second) * len(thumbnails) + np.maximum(first, second)
             found = np.union1d(found, pairs)
-            if len(found) >= MAX_PAIRS:
+            if len(found) >= MAX_PAIRS or compared >= MAX_COMPARED or measured >= MAX_MEASURED:
                 return split_pairs(found, len(thumbnails)), False
     return split_pairs(found, len(thumbnails)), True
 

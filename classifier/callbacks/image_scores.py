@@ -11,7 +11,7 @@ from tqdm import tqdm
 from classifier.callbacks.reporting import get_class_labels, get_evaluated_dataset, get_file_name
 from classifier.data.base import ImageDataModule
 from classifier.data.training_record import TrainingRecord, describe_decoding, find_trained_images, get_decoding
-from classifier.tables import format_row, open_output
+from classifier.tables import format_row, name_columns, open_output
 
 
 class ImageScores(Callback):
@@ -116,7 +116,8 @@ def write_scores(
     import csv
 
     known = trained is not None
-    header = ["file" if any(names) else "index", "true", "predicted", *["trained_on"] * known, *class_names]
+    header = ["file" if any(names) else "index", "true", "predicted", *["trained_on"] * known]
+    header += name_columns(class_names, header)
     flags: list[Any] = trained.tolist() if trained is not None else [None] * len(names)
     columns = (images[column].tolist() for column in ("index", "label", "prediction"))
     with open_output(output) as file:

@@ -36,7 +36,8 @@ def get_file_name(trainer: L.Trainer, dataset: ImageDataset | None, index: int) 
     name = dataset.name(index) if dataset is not None else f"#{index}"
     if name == f"#{index}":
         return None
-    root, path = getattr(trainer.datamodule, "hparams", {}).get("root"), Path(name)
+    data, path = trainer.datamodule, Path(name)
+    root = getattr(data, "root", None) or getattr(data, "hparams", {}).get("root")
     is_inside = root and path.is_relative_to(root) and ".." not in path.relative_to(root).parts
     return str(path.relative_to(root)) if is_inside else name
 

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 import classifier
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.config_types import check_value
-from classifier.cli.resolve import find_config
+from classifier.cli.resolve import RECIPES, find_config
 from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
 
@@ -43,7 +43,8 @@ def reduce_config(name: str) -> str:
     settings = json.loads(found) if found.startswith("{") else read_settings(Path(found))
     if not isinstance(settings, dict) or not set(FIT_ONLY) & set(settings):
         return found
-    print(f"--config {make_printable(name)}: only the settings of the data are used", file=sys.stderr)
+    if name not in RECIPES:  # which are meant for this as well
+        print(f"--config {make_printable(name)}: only the settings of the data are used", file=sys.stderr)
     return json.dumps({key: value for key, value in settings.items() if key not in FIT_ONLY})
 
 

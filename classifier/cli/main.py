@@ -42,7 +42,7 @@ COMMANDS = {
         "classifier.cli.lightning_cli", "Evaluate a network on the validation images.", takes_argv=True
     ),
     "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images.", takes_argv=True),
-    "inspect": Command("classifier.commands.inspect", "Describe a dataset, and what is wrong with it."),
+    "inspect": Command("classifier.commands.inspect", "Describe a dataset and its problems."),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
     "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
     "clear_cache": Command("classifier.commands.clear_cache", "Delete the decoded images that are cached on disk."),

@@ -157,6 +157,8 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     if all(class_path.partition(".")[0] in (PACKAGE, *allowed) for class_path in checkpoint["classes"].values()):
         check_settings(checkpoint, allowed, check_data=not has_data)  # the parser refuses other classes
     settings = get_settings(checkpoint)
+    if "data" in settings and list_given(argv) & {"--data.file", "--data.init_args.file"}:
+        settings["data"]["init_args"].pop("root", None)  # paths in another table are relative to that table
     print_outside_paths(settings, argv)
     # There can be more class names than a parser can read.
     names = settings["model"]["init_args"].pop("class_names", None)
@@ -177,6 +179,11 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     return resolved
 
 
+def list_given(argv: list[str]) -> set[str]:
+    """Return the options in a command line, without their values."""
+    return {argument.partition("=")[0] for argument in argv}
+
+
 @rank_zero_only
 def print_outside_paths(settings: dict[str, dict[str, Any]], argv: list[str]) -> None:
     """Print the paths outside the current folder in a checkpoint, except those that the command line replaces.
@@ -185,7 +192,7 @@ def print_outside_paths(settings: dict[str, dict[str, Any]], argv: list[str]) ->
         settings: The `class_path` and `init_args` of "model" and "data".
         argv: Command-line arguments after the command's name.
     """
-    given = {argument.partition("=")[0].replace(".init_args.", ".") for argument in argv}
+    given = {option.replace(".init_args.", ".") for option in list_given(argv)}
     for key, name, path in list_outside_paths(settings):
         if f"--{key}.{name}" not in given:
             print(describe_outside_path(key, name, path), flush=True)

@@ -27,8 +27,8 @@ def inspect(
         output: PNG file to write, with the first pair of images of every kind that was found. It is not written if
             there is nothing to show.
         format: text prints one screen; json prints everything that was found as JSON.
-        strict: Whether to exit with status 1 if something is wrong: unreadable files, images of two splits, conflicting
-            labels, or classes that are too small.
+        strict: Whether to exit with status 1 if something is wrong: unreadable files, images that are in two
+            splits, conflicting labels, or classes that are too small.
 
     Raises:
         UserError: Files cannot be found, the picture cannot be written, or with `strict`, something is wrong.
@@ -47,7 +47,7 @@ def inspect(
         written = make_printable(path) if is_written else "not written, because there is nothing to show"
         print(f"contact sheet: {written}")
     if strict and (problems := describe_problems(inspection, findings)):
-        raise UserError(f"{inspection.name} is not fit for use: {'; '.join(problems)}")
+        raise UserError(f"{inspection.name} has problems: {'; '.join(problems)}")
 
 
 def write_contact_sheet(inspection: Inspection, findings: Findings, path: Path) -> bool:

@@ -21,7 +21,7 @@ from classifier.hparams import check_limit, within
 from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
-from classifier.tables import check_output, format_row, open_output
+from classifier.tables import check_output, format_row, name_columns, open_output
 
 Invert = Literal["auto", "yes", "no"]
 
@@ -158,7 +158,7 @@ class PredictionTable:
         self.writer = None
         if output is not None:
             self.writer = csv.writer(self.stack.enter_context(open_output(output)))
-            self.writer.writerow(format_row(["file", "class", *class_names]))
+            self.writer.writerow(format_row(["file", "class", *name_columns(class_names, ("file", "class"))]))
         path_width, name_width = max(map(len, paths)), max(11, *map(len, class_names))
         self.line = f"{{:<{path_width}}}  {{:<{name_width}}}  {{:>11}}  {{:<{name_width}}}  {{:>11}}"
 

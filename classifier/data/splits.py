@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 # Names of the three sets in public datasets, in lower case.
 VARIANTS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "tests", "testing", "tst"), "test"),
 }
 SUFFIXES = ("set", "data", "images", "split")
@@ -156,7 +156,7 @@ def hold_out(
     counts = np.bincount(labels, minlength=len(class_names))
     if (counts == 1).any():
         name = class_names[int((counts == 1).argmax())]
-        raise SettingError(f"{option} {amount} is not possible, because the class {name!r} has only one image to split")
+        raise SettingError(f"{option} {amount} is not possible, because the class {name!r} has only one file to split")
     present = counts > 0
     most = np.maximum(counts - keep, 1) * present
     if isinstance(amount, int) and not present.sum() <= amount <= most.sum():

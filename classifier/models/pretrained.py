@@ -13,6 +13,8 @@ from classifier.models.evaluation_mode import evaluation_mode
 from classifier.models.stem import SMALL_OR_MEDIUM, Stem, adapt_first_layers, count_multiply_adds, order_stems
 from classifier.models.weight_files import fit_weights
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 class PretrainedNetwork(ImageClassifier):
     """Base class of the networks of other libraries, with the first and last layer adapted to the data.
@@ -44,7 +46,7 @@ class PretrainedNetwork(ImageClassifier):
         UserError: The weights cannot be read.
     """
 
-    weights_report = ""  # what became of the weights `auto`
+    weights_report = ""  # whether `auto` found pretrained weights, and if not, why
 
     def __init__(
         self,
@@ -101,11 +103,10 @@ class PretrainedNetwork(ImageClassifier):
         for stem in order_stems(self.hparams.stem, min(self.hparams.image_shape[1:]), self.takes_size()):
             try:
                 network = self._build(stem)
-            except SettingError as error:
-                errors.append(error)
-            else:
                 self.hparams["stem"] = stem
                 return network.train()
+            except SettingError as error:
+                errors.append(error)
         raise errors[0]
 
     def _build(self, stem: Stem) -> nn.Module:
@@ -158,16 +159,17 @@ class PretrainedNetwork(ImageClassifier):
         except UserError as error:
             self.hparams["weights"], self.hparams["keep_statistics"] = None, False
             self.weights_report = (
-                f"{name} is trained from scratch, and with few images reaches a much lower accuracy than from "
-                f"pretrained weights: {error}"
+                f"{name} is trained from scratch, because its pretrained weights are missing; with few images, the "
+                f"accuracy is much lower. {error}"
             )
         else:
             self.hparams["weights"] = "DEFAULT"
             self.weights_report = f"{name} starts from pretrained weights, and is fine-tuned"
 
     def on_fit_start(self) -> None:
-        """Print what became of the weights `auto` and, for small images, which stem was chosen and what it costs."""
+        """Print whether `auto` found pretrained weights and, for small images, the stem and what it costs."""
         super().on_fit_start()
+        check_statistics(self)
         for text in (self.weights_report, self.describe_stem()):
             if text:
                 rank_zero_only(print)(text, flush=True)
@@ -175,10 +177,8 @@ class PretrainedNetwork(ImageClassifier):
     def on_train_epoch_start(self) -> None:
         """Set BatchNorm to evaluation mode if it keeps its statistics. At the start of `fit`, Lightning would warn."""
         super().on_train_epoch_start()
-        if self.hparams.keep_statistics:
-            for layer in self.network.modules():
-                if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
-                    layer.eval()
+        for layer in list_kept_layers(self):
+            layer.eval()
 
     def describe_stem(self) -> str:
         """Return the stem and its cost in one line, or an empty text if the images are too large for a choice."""
@@ -214,3 +214,22 @@ class PretrainedNetwork(ImageClassifier):
             return super().forward(images)
         with evaluation_mode(self.network):
             return super().forward(images)
+
+
+def list_kept_layers(module: ImageClassifier) -> list[Any]:
+    """Return the BatchNorm layers that keep their statistics, or an empty list if `keep_statistics` is off."""
+    layers = [layer for layer in module.network.modules() if isinstance(layer, BATCH_NORMS)]
+    return [layer for layer in layers if layer.track_running_stats] if module.hparams.keep_statistics else []
+
+
+def check_statistics(module: ImageClassifier) -> None:
+    """Check that BatchNorm layers that keep their statistics have some.
+
+    Raises:
+        SettingError: They do not, because the network has no pretrained weights.
+    """
+    known = [bool(layer.running_mean.any()) for layer in list_kept_layers(module)]
+    require(
+        bool(module.hparams.weights) or any(known) or not known,
+        "keep_statistics needs pretrained weights: set --model.weights, or --model.keep_statistics false",
+    )

@@ -122,3 +122,14 @@ def test_the_search_ends_early_if_there_are_very_many_pairs(monkeypatch):
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_images_have_no_near_duplicates(count):
     assert find(make_photographs(count + 1, 16, 16)[:count, ..., 0]) == []
+
+
+def test_search_ends_after_a_limit_of_comparisons_and_says_so(monkeypatch):
+    thumbnails = np.full((300, 16, 16), 255, np.uint8)
+    generator = np.random.default_rng(0)
+    for thumbnail in thumbnails:  # small objects on a plain background
+        top, left = generator.integers(0, 12, 2)
+        thumbnail[top : top + 4, left : left + 4] = generator.integers(0, 200, (4, 4))
+    assert find_near_duplicates(thumbnails)[1]
+    monkeypatch.setattr("classifier.analysis.duplicates.MAX_COMPARED", 100)
+    assert not find_near_duplicates(thumbnails)[1]

@@ -45,7 +45,7 @@ EXPECTED = {
         "unreadable files: 1",
         "validation or test images that are also in the training set: 1",
         "validation or test images with a near duplicate in the training set: 1",
-        "pictures with different labels: 1",
+        "images with conflicting labels: 1",
         "classes that are too small: 1",
     ],
 }

@@ -46,7 +46,7 @@ def decode_once(root: Path, size: int) -> float:
     """Return the CPU seconds to decode and hash all files, without thumbnails."""
     data = make_data(root, size)
     no_thumbnails = mock.patch(
-        "classifier.data.own_images.contents.make_thumbnails",
+        "classifier.data.own_images.scan.make_thumbnails",
         lambda images, _: torch.zeros((len(images), SIDE, SIDE), dtype=torch.uint8),
     )
     start = sum(os.times()[:4])

@@ -49,7 +49,7 @@ def test_strict_fails_with_one_line_if_something_is_wrong(fail, capsys):
     capsys.readouterr()
     status, line = fail(*PETS, "--strict")
     assert status == 1
-    assert line.startswith("python -m classifier: error: ImageFolder pets is not fit for use: unreadable files: 1; ")
+    assert line.startswith("python -m classifier: error: ImageFolder pets has problems: unreadable files: 1; ")
 
 
 def test_a_dataset_in_memory_without_faults_passes(capsys):

@@ -91,7 +91,7 @@ def test_every_class_has_an_image_on_both_sides(counts, amount):
 def test_class_that_cannot_be_on_both_sides_is_named_together_with_the_option():
     labels, keys = make_keys((5, 1, 5))
     for amount in (0.2, 3):
-        with pytest.raises(SettingError, match=r"^test_split .* class 'bee' has only one image to split"):
+        with pytest.raises(SettingError, match=r"^test_split .* class 'bee' has only one file to split"):
             hold_out_keys(labels, keys, amount)
 
 

@@ -78,7 +78,10 @@ def test_weights_of_timm_are_read_from_its_cache_and_otherwise_refused_or_report
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", Mock(return_value=None))
     with pytest.raises(ValueError, match=f"the weights of {SMALL} could not be downloaded from https://.*no conn"):
         Timm(name=SMALL, weights="DEFAULT")
-    assert f"{SMALL} is trained from scratch, and with few images" in Timm(name=SMALL, weights="auto").weights_report
+    assert (
+        f"{SMALL} is trained from scratch, because its pretrained weights"
+        in Timm(name=SMALL, weights="auto").weights_report
+    )
     file = tmp_path / "model.safetensors"
     network = timm.create_model(SMALL)
     save_file(network.state_dict(), file)

@@ -107,7 +107,7 @@ def test_weights_auto_are_used_from_the_cache_and_otherwise_reported_as_missing(
         TorchVision(name=SHUFFLENET, weights="DEFAULT")
     options = ("--model", "TorchVision", "--model.name", SHUFFLENET, "--model.weights", "auto", "--pictures=false")
     printed = run("fit", "--config=digits", *options, "--trainer.fast_dev_run", "1")
-    assert f"{SHUFFLENET} is trained from scratch, and with few images reaches a much lower accuracy" in printed
+    assert f"{SHUFFLENET} is trained from scratch, because its pretrained weights are missing" in printed
     assert f"{file} could not be downloaded (<urlopen error no connection>); save https://" in printed
 
 
@@ -123,3 +123,9 @@ def test_statistics_of_pretrained_weights_are_kept_in_training(pretrained, make_
     assert changed <= dict(model.network.named_parameters()).keys()
     file.unlink()
     assert TorchVision(**options).hparams.keep_statistics is False
+
+
+def test_statistics_cannot_be_kept_without_pretrained_weights(fail):
+    options = ("--model", "TorchVision", "--model.name", "resnet18", "--model.keep_statistics", "true")
+    status, line = fail("fit", "--config=digits", "--pictures=false", *options)
+    assert (status, "keep_statistics needs pretrained weights: set --model.weights, or" in line) == (2, True), line

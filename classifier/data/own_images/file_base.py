@@ -18,7 +18,7 @@ from classifier.data.own_images.contents import load_contents
 from classifier.data.own_images.found_files import FoundFiles, make_source, order_files
 from classifier.data.own_images.layout import normalise
 from classifier.data.own_images.listing import LabelledFiles
-from classifier.data.own_images.repeats import NAMES, describe_repeats
+from classifier.data.own_images.repeats import NAMES, describe_lost_classes, describe_repeats
 from classifier.data.own_images.reports import check_contents, report
 from classifier.data.sources import ImageSource
 from classifier.data.splits import Amount, assign_splits, list_splits
@@ -117,6 +117,10 @@ class FileDataModule(ImageDataModule):
             raise UserError(
                 f"{self.describe()} has classes that are not in the list of classes: {', '.join(unknown[:10])}"
             )
+        require(
+            self.hparams.test_split != "all" or not self.hparams.val_split,
+            "test_split all leaves no images for val_split",
+        )
         self.splits = list_splits(self.given_splits, self.hparams.test_split, self.hparams.val_split)
         require(self.splits != ("train",), "test_split 0 leaves no images to evaluate: set val_split as well")
         self.source: ImageSource | None = None
@@ -208,10 +212,13 @@ class FileDataModule(ImageDataModule):
         counts = [int((splits == split).sum()) for split in self.splits]
         ends = np.cumsum(counts).tolist()
         self.bounds = {split: (end - n, end) for split, n, end in zip(self.splits, counts, ends, strict=True)}
-        self.decoding = self.decoding._replace(max_value=contents.max_value)
-        self.hparams.max_value = contents.max_value
+        if contents.max_value is not None:  # otherwise, no file has more than 8 bits
+            self.decoding = self.decoding._replace(max_value=contents.max_value)
+            self.hparams.max_value = contents.max_value
         self.source = make_source(found.files, contents)
         for line in describe_repeats(contents.hashes.numpy(), labels, splits, self.class_names, self.source.name):
+            report(f"{self.describe()}: {line}")
+        for line in describe_lost_classes(labels, splits, found.labels, found.splits, self.class_names):
             report(f"{self.describe()}: {line}")
         if "train" in self.bounds:
             self.training_images = contents.hashes[: self.bounds["train"][1]].sort().values

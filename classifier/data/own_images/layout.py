@@ -60,12 +60,7 @@ def find_layout(root: Path, min_classes: int = 2) -> Layout:
         found = f"; there is only {make_printable(class_names[0])}/" if class_names else ""
         hint = _suggest_subfolder(root, names)
         raise UserError(f"{make_printable(folders[first])} must contain folders of two or more classes{found}{hint}")
-    for name in unused:
-        if looks_like_split(name) and set(map(normalise, list_subfolders(root / name))) & set(class_names):
-            raise UserError(
-                f"{make_printable(root / name)} contains class folders, but its name is none of train, val and test: "
-                f"rename it, or move it out of {make_printable(root)}"
-            )
+    _refuse_ambiguous_folders(root, folders, unused, class_names)
     for split, found_classes in classes.items():
         if unknown := sorted(set(found_classes) - set(class_names)):
             raise UserError(
@@ -73,6 +68,30 @@ def find_layout(root: Path, min_classes: int = 2) -> Layout:
                 + make_printable(", ".join(unknown))
             )
     return Layout(class_names, folders, classes, unused)
+
+
+def _refuse_ambiguous_folders(
+    root: Path, folders: dict[str, Path], unused: tuple[str, ...], class_names: tuple[str, ...]
+) -> None:
+    """Refuse unused folders that may be splits under another name, or classes next to a single split.
+
+    Raises:
+        UserError: There is such a folder.
+    """
+    for name in unused:
+        shared = set(map(normalise, list_subfolders(root / name))) & set(class_names)
+        if (looks_like_split(name) and shared) or len(shared) == len(class_names):
+            raise UserError(
+                f"{make_printable(root / name)} contains class folders, but its name is none of train, val and test: "
+                f"rename it, or move it out of {make_printable(root)}"
+            )
+    with_images = [name for name in unused if any(map(has_image_extension, list_direct_files(root / name)))]
+    if len(folders) == 1 and len(with_images) > 1:  # which may be classes
+        only = next(iter(folders.values()))
+        raise UserError(
+            f"{make_printable(root)} contains folders of images, such as {make_printable(with_images[0])}, next to "
+            f"{make_printable(only.name)}/, which contains class folders: organise them as {EXPECTED}"
+        )
 
 
 def check_class_names(names: Iterable[str], where: str) -> None:

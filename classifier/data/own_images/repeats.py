@@ -18,9 +18,11 @@ def find_groups(hashes: np.ndarray) -> list[np.ndarray]:
     Returns:
         One int64 array with two or more increasing indices for every hash that occurs more than once.
     """
-    order = np.argsort(hashes, kind="stable")
+    values, counts = np.unique(hashes, return_counts=True)
+    repeated = np.flatnonzero(np.isin(hashes, values[counts > 1]))
+    order = repeated[np.argsort(hashes[repeated], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(hashes[order])) + 1)
-    return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
+    return sorted((group for group in groups if len(group)), key=lambda group: int(group[0]))
 
 
 def describe_repeats(
@@ -58,6 +60,27 @@ def describe_repeats(
         group = conflicts[0]
         pair = (int(group[0]), int(group[labels[group] != labels[group[0]]][0]))
         shown = " and ".join(f"{make_printable(get_name(i))} ({class_names[int(labels[i])]})" for i in pair)
-        verb = "picture has" if len(conflicts) == 1 else "pictures have"
-        lines.append(f"{len(conflicts):,} {verb} different labels, such as {shown}")
+        verb = "image has" if len(conflicts) == 1 else "images have"
+        lines.append(f"{len(conflicts):,} {verb} conflicting labels, such as {shown}")
+    return lines
+
+
+def describe_lost_classes(
+    labels: np.ndarray, splits: np.ndarray, all_labels: np.ndarray, all_splits: np.ndarray, class_names: Sequence[str]
+) -> list[str]:
+    """Return one line for every split in which no image of a class can be read.
+
+    Args:
+        labels: Class indices of the readable images (N,), int64.
+        splits: "train", "val" or "test" for every readable image (N,).
+        all_labels: Class indices of all files (M,), int64.
+        all_splits: The same for every file (M,).
+        class_names: Names of the classes.
+    """
+    lines = []
+    for split in NAMES:
+        lost = set(all_labels[all_splits == split].tolist()) - set(labels[splits == split].tolist())
+        if lost:
+            names = ", ".join(class_names[label] for label in sorted(lost)[:10])
+            lines.append(f"no {NAMES[split]} image of these classes can be read: {names}")
     return lines

@@ -90,8 +90,9 @@ class ImageTable(FileDataModule):
         """Return the files in the table and their labels."""
         labels = {name: label for label, name in enumerate(self.class_names)}
         prefix = os.path.join(self.base, "")  # noqa: PTH118 ends with a slash
+        paths = [os.path.normpath(os.path.join(self.root, row.path)) for row in self.rows]  # noqa: PTH118 5 times as fast
         return LabelledFiles(
-            paths=[os.path.normpath(os.path.join(self.root, row.path)) for row in self.rows],  # noqa: PTH118 5 times as fast
+            paths=paths,
             labels=[labels[row.label] for row in self.rows],
             keys=[
                 f"group {row.group}" if row.group else make_key(self._locate(row).removeprefix(prefix))
@@ -130,7 +131,8 @@ class ImageTable(FileDataModule):
                         line, f"the number of values is {len(values)}, but there are {len(columns)} columns"
                     )
                 else:
-                    cells = [values[i].strip() if i is not None else "" for i in places]
+                    cells = [values[i] if i is not None else "" for i in places]
+                    cells[1:] = map(str.strip, cells[1:])  # a file name can begin or end with a space
                     yield self._make_row(line, cells, has_splits=places[2] is not None)
                 line = reader.line_num + 1
         except csv.Error as error:
@@ -185,7 +187,7 @@ class ImageTable(FileDataModule):
             UserError: The path or the class is empty, or the split is unknown.
         """
         path, label, split, group = cells
-        if not path or not label:
+        if not path.strip() or not label:
             raise self._fail(line, f"the {'class' if path else 'path'} is empty")
         if "\0" in path:
             raise self._fail(line, "the path contains a null character")

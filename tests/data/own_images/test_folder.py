@@ -191,6 +191,18 @@ def test_broken_files_are_skipped_on_request_and_named(split_root, capsys):
         open_folder(split_root)
 
 
+def test_class_without_a_readable_test_image_is_reported(split_root, capsys):
+    for file in (split_root / "test/cat").iterdir():
+        file.write_text("no image")
+    open_folder(split_root, skip_broken=True)
+    assert "no test image of these classes can be read: cat" in capsys.readouterr().out
+
+
+def test_intensity_range_of_the_user_is_kept_for_images_with_8_bits(plain_root):
+    data = open_folder(plain_root, max_value=4095.0)
+    assert (data.hparams.max_value, data.decoding.max_value) == (4095.0, 4095.0)
+
+
 def test_class_whose_training_images_are_all_broken_is_refused(split_root):
     for file in (split_root / "train/ant").glob("*.*"):
         file.write_text("no image")
@@ -325,7 +337,7 @@ def test_a_folder_without_a_data_set_is_refused_with_a_one_line_error(split_root
 def test_a_class_with_too_few_images_to_be_split_is_refused(plain_root):
     for name in ("00.png", "01.jpg", "02.bmp"):
         (plain_root / "cat" / name).unlink()
-    with pytest.raises(UserError, match=r"^test_split .*class 'cat' has only one image"):
+    with pytest.raises(UserError, match=r"^test_split .*class 'cat' has only one file"):
         open_folder(plain_root)
 
 

@@ -45,7 +45,7 @@ def describe(root: Path) -> tuple[tuple[str, ...], dict[str, str], tuple[str, ..
             {"train": "train", "val": "validation", "test": "test_set"},
             (),
         ),
-        (["train/a/1.png", "train/b/1.png", "raw/1.png", "old/x/1.png"], {"train": "train"}, ("old", "raw")),
+        (["train/a/1.png", "train/b/1.png", "raw/1.txt", "old/x/1.png"], {"train": "train"}, ("old", "raw")),
         (["train/a/1.png", "train/b/1.png", "test_labels/1.png"], {"train": "train"}, ("test_labels",)),
         (["train/a/1.png", "train/b/1.png", "test/", "labels.csv"], {"train": "train"}, ("test",)),
         (["test/a/1.png", "test/b/1.png"], {"test": "test"}, ()),
@@ -80,6 +80,12 @@ def test_class_with_the_name_of_a_split_is_a_class_among_others(tmp_path, names)
         (["val/a/1.png", "valid/b/1.png", "train/a/1.png"], "two folders for the same set of images: val and valid"),
         (["a/train/1.png", "a/test/1.png", "b/train/1.png"], "{root}/a contains test and train: the folders must be"),
         (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "{root}/test has classes that {root}/train does not have"),
+        (["car/1.png", "bus/1.png", "train/a/1.png", "train/b/1.png"], "such as bus, next to train/, which contains"),
+        (
+            ["a/1.png", "b/1.png", "test/a/1.png", "test/b/1.png"],
+            "such as a, next to test/, which contains class",
+        ),
+        (["train/a/1.png", "train/b/1.png", "more/a/1.png", "more/b/1.png"], "{root}/more contains class folders, but"),
         (
             ["train/a/1.png", "test/a/1.png"],
             "{root}/train must contain folders of two or more classes; there is only a/",

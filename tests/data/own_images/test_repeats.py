@@ -29,7 +29,7 @@ def test_repetitions_across_splits_and_conflicting_labels_take_one_line_each():
     splits = ["train"] * 5 + ["val", "test", "test"]
     assert describe(hashes, labels, splits) == [
         "1 validation and 2 test images are also in the training set, pixel for pixel, such as 5 (0)",
-        "1 picture has different labels, such as 3 (ant) and 4 (bee)",
+        "1 image has conflicting labels, such as 3 (ant) and 4 (bee)",
     ]
 
 
@@ -48,7 +48,7 @@ def test_a_folder_reports_them_when_it_is_read(tmp_path, capsys, has_faults):
     assert lines == has_faults * [
         f"{tmp_path}: 1 test image is also in the training set, pixel for pixel, such as {tmp_path}/test/ant/1.png "
         f"({tmp_path}/train/ant/1.png)",
-        f"{tmp_path}: 1 picture has different labels, such as {tmp_path}/train/ant/2.png (ant) and "
+        f"{tmp_path}: 1 image has conflicting labels, such as {tmp_path}/train/ant/2.png (ant) and "
         f"{tmp_path}/train/bee/1.png (bee)",
     ]
 

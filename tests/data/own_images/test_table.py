@@ -167,6 +167,21 @@ def test_folder_and_table_of_the_same_images_give_the_same_split_and_weights(pla
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_another_table_for_the_checkpoint_of_a_folder_is_relative_to_itself(plain_root, run, tmp_path):
+    options = ("--data.root", plain_root, "--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1")
+    run("fit", "--data", "ImageFolder", *options)
+    (tmp_path / "new").mkdir()
+    for name in ("ant", "bee"):
+        (tmp_path / "new" / name).mkdir()
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "new" / name / "00.png")
+    Path("new/l.csv").write_text("path,label\nant/00.png,ant\nbee/00.png,bee\n")
+    evaluation = ("--data", "ImageTable", "--data.file", "new/l.csv", "--data.test_split", "all", "--output", "s.csv")
+    assert "(2 images)" in run("test", *evaluation)
+    rows = Path("s.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [["ant/00.png", "ant"], ["bee/00.png", "bee"]]
+    assert [row.split(",")[3] for row in rows[1:]] == ["false", "false"]
+
+
 def test_a_run_can_be_tested_from_its_checkpoint(photos, run):
     file = write_table(*(f"{path},{'ab'[i % 2]}" for i, path in enumerate(photos)))
     options = ("--data.image_size", "8", "--pictures=false", "--trainer.max_epochs=1", "--data.test_split", "6")
