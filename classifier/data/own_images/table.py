@@ -188,7 +188,7 @@ class ImageTable(FileDataModule):
         """
         path, label, split, group = cells
         if not path.strip() or not label:
-            raise self._fail(line, f"the {'class' if path else 'path'} is empty")
+            raise self._fail(line, f"the {'class' if path.strip() else 'path'} is empty")
         if "\0" in path:
             raise self._fail(line, "the path contains a null character")
         if has_splits and find_split(split) is None:
