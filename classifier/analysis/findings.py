@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.analysis.inspection import Inspection, list_groups
+from classifier.analysis.inspection import Inspection
+from classifier.data.own_images.repeats import find_groups
 
 MIN_IMAGES = 3  # of a class, so that it can have training, validation and test images
 Pair = tuple[int, int]
@@ -48,7 +49,8 @@ def count_images(inspection: Inspection) -> dict[str, list[int]]:
 def find_problems(inspection: Inspection) -> Findings:
     """Return what is wrong with the images of a dataset."""
     labels, splits = inspection.labels.tolist(), inspection.splits.tolist()
-    groups, near = list_groups(inspection), [(int(a), int(b)) for a, b in inspection.near]
+    groups = [group.tolist() for group in find_groups(inspection.hashes)]
+    near = [(int(a), int(b)) for a, b in inspection.near]
     members = {group[0]: group for group in groups}
     in_training = {
         index: next((i for i in members.get(index, [index]) if splits[i] == "train"), None)

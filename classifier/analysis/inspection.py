@@ -13,7 +13,6 @@ from classifier.data.image_files.thumbnails import make_thumbnails
 from classifier.data.own_images.cache_entries import Contents
 from classifier.data.own_images.file_base import FileDataModule
 from classifier.data.own_images.found_files import make_source
-from classifier.data.own_images.repeats import find_groups
 from classifier.data.sources import ImageSource
 from classifier.data.splits import SPLITS
 from classifier.errors import SettingError, one_line
@@ -204,8 +203,3 @@ def describe_files(contents: Contents, image_shape: tuple[int, int, int]) -> Fil
         int(enlarged.sum()),
         dict(modes.most_common()),
     )
-
-
-def list_groups(inspection: Inspection) -> list[list[int]]:
-    """Return the groups of images that are the same pixel for pixel, as indices of two or more images."""
-    return [group.tolist() for group in find_groups(inspection.hashes)]

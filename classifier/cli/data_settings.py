@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 import classifier
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.config_types import check_value
-from classifier.cli.resolve import RECIPES, find_config
+from classifier.cli.resolve import RECIPES, find_config, replace_configs
 from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
 
@@ -27,14 +27,7 @@ def keep_data_settings(argv: list[str]) -> list[str]:
     Raises:
         SettingError: There is neither a file nor a recipe of the given name, or the file is not YAML.
     """
-    argv = list(argv)
-    for i, argument in enumerate(argv):
-        option, equals, value = argument.partition("=")
-        if option in ("-c", "--config") and equals:
-            argv[i] = f"--config={reduce_config(value)}"
-        elif option in ("-c", "--config") and i + 1 < len(argv):
-            argv[i + 1] = reduce_config(argv[i + 1])
-    return argv
+    return replace_configs(argv, reduce_config)
 
 
 def reduce_config(name: str) -> str:

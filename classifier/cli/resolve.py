@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,17 +87,23 @@ def resolve_recipes(argv: list[str], command: str) -> list[str]:
     Raises:
         SettingError: A recipe does not exist, or an option is not allowed for this command.
     """
+    for option in (argument.partition("=")[0] for argument in argv):
+        if option.removeprefix("--model.").removeprefix("init_args.") in ARGS_FROM_DATA:
+            raise SettingError(f"{option} comes from the data: leave it out")
+        elif option == "--data.val_split" and command == "validate":
+            raise SettingError("--data.val_split: which images were held out of training is stored in the checkpoint")
+    return replace_configs(argv, find_config)
+
+
+def replace_configs(argv: list[str], replace: Callable[[str], str]) -> list[str]:
+    """Return command-line arguments with every value of `--config` replaced by what a function returns for it."""
     argv = list(argv)
     for i, argument in enumerate(argv):
         option, equals, value = argument.partition("=")
         if option in ("-c", "--config") and equals:
-            argv[i] = f"--config={find_config(value)}"
+            argv[i] = f"--config={replace(value)}"
         elif option in ("-c", "--config") and i + 1 < len(argv):
-            argv[i + 1] = find_config(argv[i + 1])
-        elif option.removeprefix("--model.").removeprefix("init_args.") in ARGS_FROM_DATA:
-            raise SettingError(f"{option} comes from the data: leave it out")
-        elif option == "--data.val_split" and command == "validate":
-            raise SettingError("--data.val_split: which images were held out of training is stored in the checkpoint")
+            argv[i + 1] = replace(argv[i + 1])
     return argv
 
 

@@ -21,6 +21,11 @@ from classifier.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 
+FIT_FILES = (
+    *("fit", "--data", "ImageFolder", "--data.image_size=8", "--data.cache=0"),
+    *("--pictures=false", "--trainer.max_epochs=1"),
+)
+
 
 def open_folder(root, **options) -> ImageFolder:
     data = ImageFolder(str(root), image_size=8, **options)
@@ -272,17 +277,8 @@ def test_a_file_that_is_damaged_during_training_is_named_in_a_one_line_error(spl
         return contents
 
     monkeypatch.setattr("classifier.data.own_images.file_base.load_contents", load_and_damage)
-    options = (
-        "--data.root",
-        split_root,
-        "--data.image_size",
-        "8",
-        "--data.cache",
-        "0",
-        "--pictures=false",
-        "--trainer.max_epochs=1",
-    )
-    status, line = fail("fit", "--data", "ImageFolder", *options, "--data.cache_limit", 0)
+    options = (*FIT_FILES, "--data.root", split_root)
+    status, line = fail(*options, "--data.cache_limit=0")
     assert (status, line.startswith(f"python -m classifier: error: {cut} cannot be read")) == (1, True), line
 
 
@@ -295,17 +291,8 @@ def test_an_entry_of_the_cache_that_is_truncated_during_training_is_named_in_a_o
         return contents
 
     monkeypatch.setattr("classifier.data.own_images.file_base.load_contents", load_and_truncate)
-    options = (
-        "--data.root",
-        split_root,
-        "--data.image_size",
-        "8",
-        "--data.cache",
-        "0",
-        "--pictures=false",
-        "--trainer.max_epochs=1",
-    )
-    status, line = fail("fit", "--data", "ImageFolder", *options)
+    options = (*FIT_FILES, "--data.root", split_root)
+    status, line = fail(*options)
     assert (status, line.endswith(".bin has changed while it was in use: run the command again")) == (1, True), line
 
 
