@@ -1,0 +1,1 @@
+"""Facts about the results of runs: metrics with intervals, calibration, notable images, and comparisons."""
