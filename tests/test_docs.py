@@ -90,6 +90,7 @@ def test_every_command_that_needs_only_the_digits_runs(command, run):
     assert run(*arguments, *short)
 
 
+@pytest.mark.slow
 def test_commands_for_own_images_run(run):
     rows = ["path,label,group"]
     for root in ("pets", "more_pets"):

@@ -35,6 +35,7 @@ def executed(tmp_path, monkeypatch):
     return NotebookClient(notebook, **options).execute()
 
 
+@pytest.mark.slow
 def test_notebook_runs_in_any_folder_with_the_results_that_its_file_shows(executed):
     text, pictures = gather_outputs(executed)
     shown, pictures_shown = gather_outputs(read_notebook())

@@ -21,6 +21,7 @@ FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_spl
 HALVES = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--threads", "2")
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one_with_twice_the_batch_and_score_every_image_once(run, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}  # torchrun warns without it

@@ -75,6 +75,7 @@ def test_run_whose_process_was_killed_can_be_resumed(start, run):
     assert f"epoch {done + 1}/{done + 1}" in printed
 
 
+@pytest.mark.slow
 def test_sigterm_stops_both_of_two_processes(start):
     process = start(*ENDLESS, *TWO_PROCESSES)
     wait_for_epoch(3)
