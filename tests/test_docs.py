@@ -1,17 +1,25 @@
 """What README and docs show works as shown."""
 
+import json
 import re
 import shlex
 import shutil
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import lightning as L
 import pytest
+import torch
 import yaml
 from helpers.data_files import make_images
+from helpers.photographs import make_photographs
 from helpers.processes import REPOSITORY
 from PIL import Image
+from sklearn.metrics import f1_score
 
+from classifier import MLP, export_classifier, read_image
 from classifier.cli.main import main
 
 PAGES = {
@@ -52,6 +60,7 @@ def _working_folder(finished_run, tmp_path, monkeypatch):
     shutil.copytree(finished_run, "lightning_logs")
     Path("my.yaml").write_text("model: MLP\ndata: Digits\ntrainer:\n  max_epochs: 1\n")
     Path("my_module.py").write_text("\n".join(get_python_blocks("extending.md")[:2]))
+    Path("my_classes.py").write_text(get_python_blocks("examples.md")[0])
     monkeypatch.syspath_prepend(tmp_path)
     Path("photos").mkdir()
     for path, image in zip(("shoe.png", "photos/1.png", "photos/2.png"), make_images(3, 1, 28, 0)[0], strict=True):
@@ -175,3 +184,71 @@ def test_both_tutorial_runs_are_complete():
         assert {path.name.partition(".tfevents")[0] for path in run.iterdir()} == {
             "checkpoints", "config.yaml", "events.out", "hparams.yaml", "results.json"
         }  # fmt: skip
+
+
+def test_loss_optimizer_schedule_augmentation_and_metric_of_the_examples_are_used(make_trainer):
+    namespace = {}
+    exec(get_python_blocks("examples.md")[0], namespace)  # noqa: S102
+    model = namespace["MarginMLP"](image_shape=(1, 8, 8), lr=0.001)
+    trainer = make_trainer(max_epochs=6)
+    trainer.fit(model, namespace["RotatedDigits"]())
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0001)
+    images = model.test_metrics.get_images()
+    f1 = f1_score(images["label"], images["prediction"], average="macro")
+    assert trainer.callback_metrics["f1/test"].item() == pytest.approx(f1)
+    assert f1 > 0.8
+
+
+def test_search_of_the_examples_returns_the_settings_of_its_best_trial(capsys):
+    pytest.importorskip("optuna").logging.set_verbosity(0)
+    block = get_python_blocks("examples.md")[1]
+    for old, new in (("n_trials=20", "n_trials=3"), ("max_epochs=5", "max_epochs=1")):
+        assert old in block
+        block = block.replace(old, new)
+    namespace = {}
+    exec(block, namespace)  # noqa: S102
+    study = namespace["study"]
+    assert capsys.readouterr().out == f"{study.best_params} {max(trial.value for trial in study.trials)}\n"
+    assert set(study.best_params) == {"lr", "momentum"}
+
+
+@pytest.mark.slow
+def test_script_and_service_of_the_examples_classify_files_like_predict(tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    monkeypatch.syspath_prepend(tmp_path)
+    script, service = get_python_blocks("examples.md")[2:4]
+    Path("classify.py").write_text(script)
+    model = MLP(image_shape=(3, 24, 20), class_names=tuple("abcdefghij"))
+    export_classifier(model, "model.onnx", torch.zeros(1, 3, 24, 20, dtype=torch.uint8))
+    photographs = [Image.fromarray(pixels) for pixels in make_photographs(2, height=33, width=47)]
+    photographs[0].save("wide.png")
+    photographs[1].convert("L").rotate(90, expand=True).save("grey.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photographs[1].save("rotated.jpg", exif=exif)
+    namespace = {}
+    exec(service, namespace)  # noqa: S102
+    server = namespace["ThreadingHTTPServer"](("localhost", 0), namespace["Handler"])
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        for name in ("wide.png", "grey.png", "rotated.jpg"):
+            images = read_image(name, (3, 24, 20))[None]
+            expected = dict(zip(model.hparams.class_names, model.predict_step(images, 0)[0].tolist(), strict=True))
+            assert namespace["classify"](name) == pytest.approx(expected, abs=1e-5)
+            assert post(server.server_port, Path(name).read_bytes()) == (200, namespace["classify"](name))
+        status, answer = post(server.server_port, b"text")
+        assert (status, "cannot identify image file" in answer["error"]) == (400, True)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def post(port: int, body: bytes) -> tuple[int, Any]:
+    connection = HTTPConnection("localhost", port)
+    connection.request("POST", "/", body)
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer

@@ -150,10 +150,21 @@ class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
         return getattr(self, f"{split}_metrics")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy, with label smoothing, for images (N, C, H, W) and labels (N,)."""
+        """Return the loss for images (N, C, H, W) and labels (N,)."""
         images, labels = batch
         logits = self(images)
         self.train_metrics.add(logits, labels)
+        return self.compute_loss(logits, labels)
+
+    def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss that training minimises: the mean cross-entropy, with label smoothing.
+
+        `loss/train`, `loss/val` and `loss/test` are always the cross-entropy without label smoothing.
+
+        Args:
+            logits: Unnormalised logits (N, num_classes), float.
+            labels: Class indices (N,), int64.
+        """
         return F.cross_entropy(logits, labels, label_smoothing=self.hparams.label_smoothing)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
