@@ -12,7 +12,8 @@ def add_options(parser: ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--ckpt_path",
         type=str | None,
-        help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's folder or a .ckpt file.",
+        help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's name or folder, or a .ckpt "
+        "file.",
     )
     parser.add_argument(
         "--allow_import",

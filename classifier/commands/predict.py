@@ -42,7 +42,7 @@ def predict(
 
     Args:
         paths: Image files, and folders that contain image files.
-        ckpt_path: Checkpoint to predict with: last or best of the newest run, a run's folder, or a .ckpt file.
+        ckpt_path: Checkpoint to predict with: last or best of the newest run, a run's name or folder, or a .ckpt file.
         output: CSV file to write, with one row per image: file, class, and the probability (0 to 1) of every class.
         invert: Whether to invert the brightness of images: yes, no or auto. With auto, images with a light border are
             inverted if the network was trained on light objects on black, as in FashionMNIST and Digits.

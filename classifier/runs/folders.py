@@ -66,8 +66,9 @@ def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:
     """Return the checkpoint file that a name refers to.
 
     Args:
-        name: "last" or "best" of the run that saved a checkpoint most recently, a run's folder, or a checkpoint file.
-            Without validation images, "best" is the last checkpoint.
+        name: "last" or "best" of the run that saved a checkpoint most recently, a run's name or folder, or a checkpoint
+            file. Without validation images, "best" is the last checkpoint. A name such as "version_3" that is also
+            that of a run's folder in the current folder means that folder.
         logs: Folder that contains the folders of all runs.
 
     Raises:
@@ -82,12 +83,32 @@ def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:
             )
         best = files[-1].with_name("best.ckpt")
         return best if name == "best" and best.is_file() else find_last_checkpoint(files[-1].parent)
-    path = Path(name)
+    path = find_run_dir(name, logs) or Path(name)
     if path.is_dir():
         path = find_last_checkpoint(path / "checkpoints")
     if not path.is_file():
-        raise UserError(f"--ckpt_path {name}: there is no file {path}; give last, best, a run's folder or a .ckpt file")
+        raise UserError(
+            f"--ckpt_path {name}: there is no file {path}; give last, best, a run's name or folder, or a .ckpt file"
+        )
     return path
+
+
+def find_run_dir(name: str, logs: Path = Path(LOGS)) -> Path | None:
+    """Return the folder of the run with a name, or None if there is no such run.
+
+    Args:
+        name: Name of the run, such as "version_3", or path of its folder.
+        logs: Folder that contains the folders of all runs.
+    """
+    folders = [Path(name), *([logs / name] if is_plain_name(name) else [])]
+    found = [folder for folder in folders if folder.is_dir()]
+    # A folder of the same name that is not a run, such as one of images, does not hide the run.
+    return next((folder for folder in found if (folder / "checkpoints").is_dir()), next(iter(found), None))
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a text is the name of a file or a folder, and not a path."""
+    return name not in ("", ".", "..") and "\0" not in name and Path(name).name == name
 
 
 def find_last_checkpoint(folder: Path) -> Path:

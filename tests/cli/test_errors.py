@@ -50,7 +50,7 @@ OUTSIDE = [
     ("test", "--ckpt_path last: there is no run with a checkpoint under lightning_logs"),
     ("validate", "--ckpt_path last: there is no run with a checkpoint under lightning_logs"),
     ("test --ckpt_path last", "there is no run with a checkpoint under lightning_logs"),
-    ("test --ckpt_path nope.ckpt", "there is no file nope.ckpt; give last, best, a run's folder or a .ckpt file"),
+    ("test --ckpt_path nope.ckpt", "there is no file nope.ckpt; give last, best, a run's name or folder"),
     ("test --ckpt_path text.ckpt", "text.ckpt is not a checkpoint of classifier, or is damaged"),
     ("test --ckpt_path plain.ckpt", "plain.ckpt is not a checkpoint of classifier, or is damaged"),
 ]

@@ -89,7 +89,17 @@ def test_checkpoint_is_found_by_last_and_best_and_by_the_folder_of_its_run(tmp_p
         assert find_checkpoint(name, tmp_path) == last
 
 
-@pytest.mark.parametrize("name", ["last", "best", "nope.ckpt"])
+def test_run_is_found_by_its_name_unless_the_current_folder_has_a_run_of_that_name(tmp_path):
+    logs = tmp_path / "logs"
+    run = save(logs / "version_3" / "checkpoints" / "last.ckpt")
+    assert find_checkpoint("version_3", logs) == run
+    Path("version_3").mkdir()  # of something else
+    assert find_checkpoint("version_3", logs) == run
+    own = save(Path("version_3") / "checkpoints" / "last.ckpt")
+    assert find_checkpoint("version_3", logs) == own
+
+
+@pytest.mark.parametrize("name", ["last", "best", "nope.ckpt", "version_3", "../version_0", ".", ""])
 def test_checkpoint_that_does_not_exist_is_a_user_error(tmp_path, name):
     with pytest.raises(UserError, match=f"--ckpt_path {name}: there is no "):
         find_checkpoint(name, tmp_path)
