@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from classifier.models.base import ImageClassifier
     from classifier.models.cnn import CNN
     from classifier.models.mlp import MLP
+    from classifier.models.prediction import Prediction
     from classifier.models.timm_models import Timm
     from classifier.models.torchvision_models import TorchVision
     from classifier.plots import plot_confusion_matrix, plot_curves, plot_images
+    from classifier.runs.checkpoints import load
 
 # Public names are imported when they are first used (PEP 562), so that a command loads only what it needs. The block
 # above tells type checkers the same.
@@ -46,11 +48,13 @@ MODULES = {
     "Lookahead": "callbacks.averaging",
     "MLP": "models.mlp",
     "MNIST": "data.published.mnist",
+    "Prediction": "models.prediction",
     "ResultsRecorder": "callbacks.recorder",
     "TensorBoardReporter": "callbacks.tensorboard",
     "Timm": "models.timm_models",
     "TorchVision": "models.torchvision_models",
     "export_classifier": "commands.export",
+    "load": "runs.checkpoints",
     "plot_confusion_matrix": "plots",
     "plot_curves": "plots",
     "plot_images": "plots",
@@ -74,11 +78,13 @@ __all__ = [
     "ImageFolder",
     "ImageTable",
     "Lookahead",
+    "Prediction",
     "ResultsRecorder",
     "TensorBoardReporter",
     "Timm",
     "TorchVision",
     "export_classifier",
+    "load",
     "plot_confusion_matrix",
     "plot_curves",
     "plot_images",

@@ -17,7 +17,7 @@ from classifier.errors import UserError, first_line, make_printable, require
 from classifier.files import atomic_write, read_zip
 from classifier.models.base import ImageClassifier
 from classifier.models.evaluation_mode import evaluation_mode
-from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_data, load_model
+from classifier.runs.checkpoints import get_settings, load_checkpoint, load_data, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
@@ -53,13 +53,12 @@ def export(
         print(describe_outside_path(*outside), flush=True)
     images, kind = read_test_images(checkpoint, allow_import)
     model = load_model(checkpoint, allow_import)
-    decoding = get_decoding(checkpoint, tuple(model.hparams.image_shape))
-    difference = export_classifier(model, output, images, decoding)
+    difference = export_classifier(model, output, images)
     result = f"same classes on {len(images):,} {kind} images, logits differ by at most {difference:.1e}"
     print(f"{make_printable(output)}: {result}")
 
 
-def export_classifier(module: ImageClassifier, output: str, images: Tensor, decoding: Decoding | None = None) -> float:
+def export_classifier(module: ImageClassifier, output: str, images: Tensor) -> float:
     """Write a network to a file for use without this package, and compare the file with the network.
 
     The batch size N of the exported network is variable. Two texts in JSON are stored in the extra files of .pt2 and in
@@ -71,7 +70,6 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor, deco
         module: The network; it is not changed.
         output: File to write; its extension selects the format, see `export`.
         images: uint8 images (N, C, H, W) for the comparison. `output` is only created if it succeeds.
-        decoding: How image files were decoded for training; None for the default.
 
     Returns:
         The largest absolute difference between the logits of the file and those of the network.
@@ -90,7 +88,7 @@ def export_classifier(module: ImageClassifier, output: str, images: Tensor, deco
         ):
             warnings.simplefilter("ignore")
             try:
-                run = write_network(module, unfinished, decoding)
+                run = write_network(module, unfinished)
             except UserError as error:
                 raise UserError(f"--output {output} cannot be read back: {error}") from error
             pairs = [(module(batch.to(module.device)).cpu(), run(batch)) for batch in images.split(250)]
@@ -199,13 +197,12 @@ def describe_preprocessing(decoding: Decoding, scale: str) -> dict[str, Any]:
     }
 
 
-def write_network(module: ImageClassifier, path: Path, decoding: Decoding | None = None) -> Callable[[Tensor], Tensor]:
+def write_network(module: ImageClassifier, path: Path) -> Callable[[Tensor], Tensor]:
     """Write a network to a file in the format of its extension, and load that file again.
 
     Args:
         module: The network.
         path: File to write, with the extension .pth, .pt2 or .onnx.
-        decoding: How image files were decoded for training; None for the default.
 
     Returns:
         A function that maps uint8 images (N, C, H, W) to logits (N, num_classes), computed with the file.
@@ -217,7 +214,7 @@ def write_network(module: ImageClassifier, path: Path, decoding: Decoding | None
         return standalone
     example = (torch.zeros(2, *module.hparams.image_shape, dtype=torch.uint8),)
     scale = "uint8 from 0 to 255" if path.suffix == ".onnx" else "uint8 from 0 to 255, or float32 from 0 to 1"
-    preprocessing = describe_preprocessing(decoding or Decoding(tuple(module.hparams.image_shape)), scale)
+    preprocessing = describe_preprocessing(module.decoding, scale)
     texts = {"class_names": json.dumps(module.hparams.class_names), "preprocessing": json.dumps(preprocessing)}
     if path.suffix == ".pt2":
         program = torch.export.export(standalone, example, dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}})

@@ -4,26 +4,24 @@ import csv
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
-import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
+from classifier.data.image_files.inversion import Invert, invert_images
 from classifier.data.own_images.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
 from classifier.errors import SettingError, UserError, make_printable, one_line, require
 from classifier.hparams import check_limit, within
-from classifier.runs.checkpoints import get_decoding, get_settings, load_checkpoint, load_model
+from classifier.runs.checkpoints import get_settings, load_checkpoint, load_model
 from classifier.runs.folders import find_checkpoint
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 from classifier.tables import check_output, format_row, name_columns, open_output
-
-Invert = Literal["auto", "yes", "no"]
 
 
 def predict(
@@ -71,36 +69,18 @@ def predict(
         raise SettingError(f"--accelerator {accelerator}: {one_line(error)}") from error
     image_shape = tuple(model.hparams.image_shape)
     require(image_shape[0] in (1, 3), f"the network takes {image_shape[0]} channels, which no image file has")
-    if invert == "auto" and not checkpoint.get("dark_background"):
-        invert = "no"
-    decoding = get_decoding(checkpoint, image_shape, max_pixels)
+    decoding = model.decoding._replace(**{"max_pixels": max_pixels} if max_pixels else {})
     files, unused = list_image_files(paths)
     if unused.names:
         print(unused.describe(), flush=True)
-    images = PredictionDataset(ImagesInFiles(files, decoding), invert)
-    with PredictionTable(images.files.paths, get_class_labels(model), output) as table, torch.inference_mode():
+    images = PredictionDataset(ImagesInFiles(files, decoding), invert, model.input_format.dark_background)
+    with PredictionTable(images.files.paths, get_class_labels(model), output) as table:
         for batch, indices, problems, inverted in images.make_loader(batch_size):
-            probabilities = model.predict_step(batch.to(model.device), 0).cpu()
-            table.add(probabilities, indices, problems, inverted)
+            table.add(model.compute_probabilities(batch), indices, problems, inverted)
     num_undecodable = unused.count_undecodable()
     if num_skipped := table.num_skipped + num_undecodable:
         num_images = len(images) + num_undecodable
         raise UserError(f"{num_skipped:,} of {num_images:,} files could not be read as images, and were skipped")
-
-
-def is_dark_on_light(images: Tensor) -> Tensor:
-    """Return whether the border pixels of each image have a mean above 127.5.
-
-    This holds for none of the 70,000 FashionMNIST images and 1,797 digits, and for all of them once inverted.
-
-    Args:
-        images: uint8 images (N, C, H, W).
-
-    Returns:
-        A bool mask (N,).
-    """
-    rows, columns = images[..., [0, -1], :], images[..., 1:-1, [0, -1]]
-    return torch.cat([rows.flatten(1), columns.flatten(1)], dim=1).float().mean(dim=1) > 127.5
 
 
 class PredictionDataset(Dataset):
@@ -108,11 +88,12 @@ class PredictionDataset(Dataset):
 
     Args:
         files: The image files.
-        invert: "yes" inverts all images, "no" inverts none, and "auto" inverts those with a light border.
+        invert: "yes" inverts all images, "no" inverts none; see `invert_images` for "auto".
+        dark_background: Whether the network was trained on light objects on black.
     """
 
-    def __init__(self, files: ImagesInFiles, invert: Invert) -> None:
-        self.files, self.invert = files, invert
+    def __init__(self, files: ImagesInFiles, invert: Invert, dark_background: bool) -> None:
+        self.files, self.invert, self.dark_background = files, invert, dark_background
 
     def __len__(self) -> int:
         """Return the number of files."""
@@ -126,11 +107,7 @@ class PredictionDataset(Dataset):
             inverted images.
         """
         images, readable, problems, *_ = self.files.__getitems__(indices)
-        inverted = torch.full((len(readable),), self.invert == "yes")
-        if self.invert == "auto":
-            inverted = is_dark_on_light(images)
-        images[inverted] = 255 - images[inverted]
-        return images, readable, problems, inverted
+        return images, readable, problems, invert_images(images, self.invert, self.dark_background)
 
     def make_loader(self, batch_size: int) -> DataLoader:
         """Return a loader of batches in the form that `__getitems__` returns."""

@@ -1,19 +1,19 @@
 """Checkpoints from which a network can be rebuilt without further arguments."""
 
 import contextlib
+import inspect
 import io
+import pydoc
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
 from classifier.callbacks.loop_state import find_position
 from classifier.checkpoint_format import FORMAT_VERSION, read_checkpoint
-from classifier.class_paths import PACKAGE, get_class_path
-from classifier.data.image_files.decoding import STORED_SETTINGS, Decoding
+from classifier.class_paths import PACKAGE, find_subclass, get_class_path
 from classifier.data.training_record import (
     TrainingRecord,
     check_training_set,
@@ -22,10 +22,11 @@ from classifier.data.training_record import (
     load_record,
     make_record,
 )
+from classifier.errors import UserError
 from classifier.files import read_zip
-from classifier.hparams import CheckedHyperparameters, to_builtin_types
 from classifier.models.checks import check_stored_network, check_weights
 from classifier.models.optimization import SGD_ARGS, override_optimizer_state
+from classifier.models.prediction import InputFormat, PredictingModule
 from classifier.models.trainer_state import check_optimizer_states, check_scheduler_states, check_trainer_state
 from classifier.models.within_epoch import collect_state, restore_state
 from classifier.seeding import get_epoch_seed
@@ -33,7 +34,7 @@ from classifier.seeding import get_epoch_seed
 LIGHTNING_ARGS = ("hparams_file", "strict")  # of load_from_checkpoint; other arguments are hyperparameters
 
 
-class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
+class CheckpointableModule(PredictingModule, ABC):
     """A LightningModule whose checkpoints contain only plain values, tensors and the import paths of its classes.
 
     A checkpoint that is written within an epoch also contains the state of that epoch, so that training continues from
@@ -62,6 +63,8 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
     ) -> "CheckpointableModule":
         """Return the network of a checkpoint. By default, no code in the file is run.
 
+        The method of an abstract class, such as `ImageClassifier`, returns a network of the class in the checkpoint.
+
         Args:
             checkpoint_path: The checkpoint file.
             map_location: Device to load the weights to, as in `torch.load`.
@@ -77,10 +80,21 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         content = io.BytesIO(checkpoint_path.read() if is_open else Path(checkpoint_path).read_bytes())
         if weights_only:
             checkpoint = read_checkpoint(content, checkpoint_path)
+            if inspect.isabstract(cls):
+                found = find_network_class(cls, checkpoint["classes"].get("model"))
+                content.seek(0)
+                return found.load_from_checkpoint(content, map_location, **kwargs)
             stored = checkpoint["hyper_parameters"]
             hparams = {key: value for key, value in kwargs.items() if key not in LIGHTNING_ARGS}
             updated = cls.update_hparams(stored | hparams)
-            check_stored_network(cls, updated, checkpoint["state_dict"])
+            try:
+                check_stored_network(cls, updated, checkpoint["state_dict"])
+            except UserError as error:
+                if (name := str(checkpoint["classes"].get("model")).rpartition(".")[2]) == cls.__name__:
+                    raise
+                raise UserError(
+                    f"the checkpoint contains a {name}: use {name}.load_from_checkpoint ({error})"
+                ) from error
             kwargs |= {key: value for key, value in updated.items() if key not in stored}
         return super().load_from_checkpoint(read_zip(content), map_location, weights_only=weights_only, **kwargs)
 
@@ -90,9 +104,9 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         parts = {"model": self} if data is None else {"model": self, "data": data}
         checkpoint["classes"] = {key: get_class_path(type(part)) for key, part in parts.items()}
         checkpoint["format_version"] = FORMAT_VERSION
-        checkpoint["dark_background"] = getattr(data, "dark_background", False)
-        if isinstance(decoding := getattr(data, "decoding", None), Decoding):  # the shape is the network's
-            checkpoint["decoding"] = {name: to_builtin_types(getattr(decoding, name)) for name in STORED_SETTINGS}
+        decoding, checkpoint["dark_background"] = self.input_format
+        if decoding:
+            checkpoint["decoding"] = decoding
         if self.training_record is not None:
             self.training_record.save(checkpoint)
         if "optimizer_states" in checkpoint and find_position(checkpoint).batches:
@@ -125,6 +139,7 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
             check_scheduler_states(checkpoint, self.hparams.lr_schedule != "constant" or self.hparams.lr_warmup > 0)
             override_optimizer_state(checkpoint, self.hparams, param_groups)
         self.training_record = load_record(checkpoint)
+        self.stored_input = InputFormat(checkpoint.get("decoding", {}), checkpoint.get("dark_background", False))
         with contextlib.suppress(RuntimeError):  # of Lightning, if the network is not used by a Trainer
             check_trainer_state(checkpoint, self.trainer)
             self._check_data(checkpoint)
@@ -147,3 +162,21 @@ class CheckpointableModule(CheckedHyperparameters, L.LightningModule, ABC):
         states, self.unfinished_epoch = self.unfinished_epoch, None
         if states:
             restore_state(self, states)
+
+
+def find_network_class(base: type[CheckpointableModule], path: Any) -> type[CheckpointableModule]:
+    """Return the class of a checkpoint's network.
+
+    Args:
+        base: Class that the network's class has to be derived from.
+        path: Import path of the network's class. It is imported only if it is in this package.
+
+    Raises:
+        UserError: The class is not imported yet, or is not derived from `base`.
+    """
+    if str(path).partition(".")[0] == PACKAGE:
+        pydoc.locate(str(path))
+    found = find_subclass(str(path), base)
+    if found is None:
+        raise UserError(f"the checkpoint contains a {path}: import this class, and use its load_from_checkpoint")
+    return found

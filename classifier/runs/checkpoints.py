@@ -1,6 +1,7 @@
 """Load a checkpoint, check it, and rebuild network and data from it."""
 
 import contextlib
+import os
 import pydoc
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 from classifier.checkpoint_format import read_checkpoint
 from classifier.class_paths import PACKAGE, find_subclass, to_public_path
 from classifier.data.base import ImageDataModule
-from classifier.data.image_files.decoding import STORED_SETTINGS, Decoding
 from classifier.errors import SettingError, UserError, first_line
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA, check_stored_network
+from classifier.runs.folders import find_checkpoint
 
 BASES = {"model": ImageClassifier, "data": ImageDataModule}
 HPARAMS = {"model": "hyper_parameters", "data": "datamodule_hyper_parameters"}
@@ -58,21 +59,6 @@ def get_settings(checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def get_decoding(
-    checkpoint: dict[str, Any], image_shape: tuple[int, int, int], max_pixels: int | None = None
-) -> Decoding:
-    """Return how the image files that a network was trained on were decoded.
-
-    Args:
-        checkpoint: Contents of the checkpoint. If its data had no image files, the result has the default values.
-        image_shape: Channels, height and width of the network's images.
-        max_pixels: Number of pixels that an image may have, above 0; None for the number in the checkpoint.
-    """
-    stored = checkpoint.get("decoding", {})
-    settings = {name: stored[name] for name in STORED_SETTINGS if name in stored}
-    return Decoding(image_shape, **settings | ({"max_pixels": max_pixels} if max_pixels else {}))
-
-
 def import_class(path: str, allow_import: Sequence[str] = ()) -> None:
     """Import the class that a checkpoint refers to, if it is in this package or in one of `allow_import`."""
     if path.partition(".")[0] in (PACKAGE, *allow_import):
@@ -115,6 +101,22 @@ def load_model(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> 
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     return model
+
+
+def load(name: str | os.PathLike[str] = "last", allow_import: Sequence[str] = ()) -> ImageClassifier:
+    """Return the network of a run in evaluation mode, on the CPU.
+
+    It has the class names in `hparams.class_names`, and classifies files and images in memory with its method
+    `predict`.
+
+    Args:
+        name: A run's folder, or its name in `lightning_logs`; a .ckpt file; or last or best of the newest run.
+        allow_import: Packages, in addition to this one, that the network's class may be imported from.
+
+    Raises:
+        UserError: There is no such checkpoint, or it is damaged, or its class may not be imported.
+    """
+    return load_model(load_checkpoint(find_checkpoint(str(name))), allow_import).eval()
 
 
 def load_data(checkpoint: dict[str, Any], allow_import: Sequence[str] = ()) -> ImageDataModule:

@@ -14,16 +14,18 @@ from torch import nn
 from classifier import CNN, MLP, Airbench, TorchVision, export_classifier
 from classifier.commands import export as export_module
 from classifier.commands.export import export
-from classifier.data.image_files.decoding import Decoding
+from classifier.models.prediction import InputFormat
 
 NAMES = tuple("abcdefghij")
-DECODING = Decoding((3, 32, 32), 4095.0, "crop")
+FORMAT = InputFormat({"resize": "crop", "max_value": 4095.0, "max_pixels": 10**6})
 
 
 def make_cnn() -> tuple[CNN, torch.Tensor]:
     """Return a CNN and images (1000, 3, 32, 32) for it."""
     images = torch.from_numpy(make_images(1000, 3, 32, 0)[0])
-    return CNN(mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7), class_names=NAMES), images
+    model = CNN(mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7), class_names=NAMES)
+    model.stored_input = FORMAT
+    return model, images
 
 
 def test_pth_file_loads_into_the_network_of_the_tutorial_with_equal_logits():
@@ -37,7 +39,7 @@ def test_pth_file_loads_into_the_network_of_the_tutorial_with_equal_logits():
 
 def test_pt2_file_takes_any_number_of_uint8_or_float_images_and_stores_names_and_preprocessing():
     model, images = make_cnn()
-    assert export_classifier(model, "model.pt2", images[:3], DECODING) < 1e-4
+    assert export_classifier(model, "model.pt2", images[:3]) < 1e-4
     extra = {"class_names": "", "preprocessing": ""}
     network = torch.export.load("model.pt2", extra_files=extra).module()
     assert json.loads(extra["class_names"]) == list(NAMES)
@@ -53,7 +55,7 @@ def test_onnx_file_takes_any_number_of_uint8_images_and_stores_names_and_preproc
     _, images = make_cnn()
     model = Airbench(widths=(8, 8, 8), mean=(0.5, 0.4, 0.3), class_names=NAMES, channels_last=True)
     model.eval().whiten(images)
-    assert export_classifier(model, "model.onnx", images[:3], DECODING) < 1e-4
+    assert export_classifier(model, "model.onnx", images[:3]) < 1e-4
     assert [file.name for file in Path().iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession("model.onnx")
     [source], [target] = session.get_inputs(), session.get_outputs()
@@ -69,7 +71,7 @@ def test_onnx_file_takes_any_number_of_uint8_images_and_stores_names_and_preproc
 
 
 def check_preprocessing(text: str, types: str) -> None:
-    """Check the description of the images that `DECODING` gives."""
+    """Check the description of the images that `FORMAT` gives."""
     preprocessing = json.loads(text)
     steps = " ".join(preprocessing.pop("steps"))
     assert preprocessing == {"image_shape": [3, 32, 32], "resize": "crop", "max_value": 4095.0}

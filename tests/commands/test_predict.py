@@ -13,7 +13,7 @@ from PIL import Image
 
 from classifier import MLP, Digits
 from classifier.cli.main import main
-from classifier.commands.predict import is_dark_on_light, predict
+from classifier.commands.predict import predict
 from classifier.data.image_files.decoding import read_image
 from classifier.errors import SettingError
 
@@ -126,21 +126,6 @@ def test_dark_on_light_images_are_inverted_for_a_network_trained_on_light_on_bla
     plain, auto, yes, no = predicted
     assert plain == auto == yes
     assert plain != no
-
-
-def test_image_is_dark_on_light_if_its_border_is_lighter_than_mid_grey_on_average():
-    images = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
-    images[1] = 255
-    images[2, :, 1:-1, 1:-1] = 255  # inside the border
-    images[3] = 255
-    images[3, :, 1:-1, 1:-1] = 0
-    assert is_dark_on_light(images).tolist() == [False, True, False, True]
-    assert is_dark_on_light(
-        torch.tensor([127, 128], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 3, 3)
-    ).tolist() == [
-        False,
-        True,
-    ]
 
 
 def test_network_trained_on_any_background_gets_images_unchanged_and_needs_no_data(run, capsys):

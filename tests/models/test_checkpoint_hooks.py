@@ -12,7 +12,6 @@ from classifier.checkpoint_format import read_checkpoint
 from classifier.data.image_files.decoding import Decoding
 from classifier.errors import UserError
 from classifier.models.checkpoint_hooks import FORMAT_VERSION
-from classifier.runs.checkpoints import get_decoding
 
 
 @pytest.fixture
@@ -65,8 +64,7 @@ def test_a_checkpoint_contains_how_image_files_are_decoded_if_the_data_has_any(t
         checkpoint = read_checkpoint(tmp_path / "a.ckpt")
         assert checkpoint.get("decoding") == stored
         expected = Decoding((1, 8, 8)) if stored is None else decoding
-        assert get_decoding(checkpoint, (1, 8, 8)) == expected
-        assert get_decoding(checkpoint, (1, 8, 8), max_pixels=5).max_pixels == 5
+        assert MLP.load_from_checkpoint(tmp_path / "a.ckpt").decoding == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import Tensor
 from classifier.data.image_files.conversion import convert_image
 from classifier.data.image_files.deep_colour import load_high_and_low
 from classifier.data.image_files.formats import describe_missing_decoder, get_formats
+from classifier.data.image_files.intensities import Intensities
 from classifier.data.image_files.limits import MAX_FILE_SIZE, MAX_PIXELS, LimitError, check_limits
 from classifier.data.image_files.metadata import ORIENTATIONS, get_orientation, strip_metadata
 from classifier.data.image_files.resizing import Resize, resize_image
@@ -123,25 +124,54 @@ def decode_file(file: BinaryIO, decoding: Decoding, orientation: int | None = No
         LimitError: The image is too large.
         Exception: Pillow can raise anything on a damaged file.
     """
-    channels, height, width = decoding.image_shape
-    min_size = (2 * width, 2 * height)  # of an image that is reduced before it is resized
     with identify(file) as opened:
         check_limits(opened, file, decoding.max_pixels)
         mode_in_file, full_size = opened.mode, opened.size
         if opened.format == "JPEG":
             orientation = orientation or get_orientation(opened)
-            opened.draft(None, min_size[::-1] if orientation > 4 else min_size)  # decodes it at a fraction of its size
+            opened.draft(None, get_min_size(decoding, orientation))  # decodes it at a fraction of its size
         image, low_bytes = load_high_and_low(opened, file, identify)
         orientation = orientation or get_orientation(opened)  # after loading, which rotates a TIFF file
         full_size = full_size if opened.format == "JPEG" else image.size
-        mode, min_size = "L" if channels == 1 else "RGB", min_size[::-1] if orientation > 4 else min_size
-        image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
+        resized, intensities = fit_image(image, low_bytes, decoding, orientation, full_size)
+    size = full_size[::-1] if orientation > 4 else full_size
+    highest, is_float = intensities or (None, False)
+    return Decoded(resized, highest, is_float, size, f"{mode_in_file};16" if low_bytes else mode_in_file)
+
+
+def get_min_size(decoding: Decoding, orientation: int) -> tuple[int, int]:
+    """Return the width and height in pixels, as stored, below which an image is not reduced before it is resized."""
+    _, height, width = decoding.image_shape
+    return (2 * height, 2 * width) if orientation > 4 else (2 * width, 2 * height)
+
+
+def fit_image(
+    image: Image.Image,
+    low_bytes: Image.Image | None,
+    decoding: Decoding,
+    orientation: int,
+    full_size: tuple[int, int],
+) -> tuple[Tensor, Intensities | None]:
+    """Convert, rotate and resize a loaded image of any mode.
+
+    Args:
+        image: The image.
+        low_bytes: Image of the low bytes, if `image` contains the high bytes of 16 bits per channel, or None.
+        decoding: How it is converted and resized.
+        orientation: EXIF orientation, from 1 to 8.
+        full_size: Width and height before the image was reduced, if it was, and before it is rotated.
+
+    Returns:
+        A uint8 tensor (C, H, W) and, if the image had more than 8 bits per channel, what values it had.
+    """
+    channels, height, width = decoding.image_shape
+    mode = "L" if channels == 1 else "RGB"
+    min_size = get_min_size(decoding, orientation)
+    image, intensities = convert_image(image, low_bytes, mode, decoding.max_value, min_size)
     if orientation in ORIENTATIONS:
         image = image.transpose(ORIENTATIONS[orientation])
     size = full_size[::-1] if orientation > 4 else full_size
-    resized = resize_image(image, height, width, decoding.resize, size)
-    highest, is_float = intensities or (None, False)
-    return Decoded(resized, highest, is_float, size, f"{mode_in_file};16" if low_bytes else mode_in_file)
+    return resize_image(image, height, width, decoding.resize, size), intensities
 
 
 @contextlib.contextmanager

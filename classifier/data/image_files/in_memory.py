@@ -1,0 +1,77 @@
+"""Conversion of images in memory, such as arrays and Pillow images, to the images that a network takes."""
+
+import os
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from classifier.data.image_files.decoding import Decoding, convert_errors, decode, fit_image
+from classifier.data.image_files.metadata import get_orientation
+from classifier.errors import SettingError, require
+
+AnyImage = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
+
+
+def read_any_image(image: AnyImage, decoding: Decoding) -> Tensor:
+    """Return an image as a uint8 tensor (C, H, W) of the shape, and with the proportions, that `decoding` gives.
+
+    Args:
+        image: The path of an image file; a Pillow image; an array (H, W) or (H, W, C) with 1, 3 or 4 channels; or a
+            tensor (H, W) or (C, H, W). Arrays and tensors are uint8, uint16 (grey only), bool, or float in [0, 1].
+        decoding: How image files were decoded for training.
+
+    Raises:
+        ImageError: A file or a Pillow image cannot be decoded.
+        SettingError: The type, the shape or the values of an array or a tensor are wrong.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return decode(image, decoding).image
+    if isinstance(image, Tensor):
+        if image.shape == decoding.image_shape:  # also with a number of channels that no file has
+            return to_8_bits(image.detach().cpu())
+        image = (image.movedim(0, -1) if image.ndim == 3 else image).detach().cpu().numpy()
+    if isinstance(image, np.ndarray):
+        image = to_pillow(image)
+    require(
+        isinstance(image, Image.Image),
+        f"an image must be a path, a Pillow image, an array or a tensor, not {type(image).__name__}",
+    )
+    with convert_errors("the Pillow image"):
+        return fit_image(image, None, decoding, get_orientation(image), image.size)[0]
+
+
+def to_8_bits(values: Tensor) -> Tensor:
+    """Return uint8, bool or float values in [0, 1] as a new uint8 tensor from 0 to 255.
+
+    Raises:
+        SettingError: The values have another type or range.
+    """
+    if values.dtype == torch.uint8:
+        return values.clone()
+    require(
+        values.dtype == torch.bool or values.is_floating_point(),
+        f"the values of an image must be uint8, bool or float, not {str(values.dtype).removeprefix('torch.')}",
+    )
+    if not bool(((values >= 0) & (values <= 1)).all()):  # also for NaN
+        raise SettingError("the values of a float image must be from 0 to 1: divide values from 0 to 255 by 255")
+    return (values.float() * 255).round().to(torch.uint8)
+
+
+def to_pillow(pixels: np.ndarray) -> Image.Image:
+    """Return an array (H, W) or (H, W, C) as a Pillow image.
+
+    Raises:
+        SettingError: The type, the shape or the values of the array are wrong.
+    """
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise SettingError(
+            f"an image must have the shape (H, W) or (H, W, C) with 1, 3 or 4 channels as an array, or (C, H, W) as a "
+            f"tensor, not {pixels.shape}"
+        )
+    if pixels.dtype == np.uint16 and pixels.ndim == 2:
+        return Image.fromarray(np.ascontiguousarray(pixels))
+    return Image.fromarray(np.ascontiguousarray(to_8_bits(torch.from_numpy(np.ascontiguousarray(pixels))).numpy()))
