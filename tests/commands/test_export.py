@@ -54,6 +54,7 @@ def test_onnx_file_takes_any_number_of_uint8_images_and_stores_names_and_preproc
     onnxruntime = pytest.importorskip("onnxruntime")
     _, images = make_cnn()
     model = Airbench(widths=(8, 8, 8), mean=(0.5, 0.4, 0.3), class_names=NAMES, channels_last=True)
+    model.stored_input = FORMAT
     model.eval().whiten(images)
     assert export_classifier(model, "model.onnx", images[:3]) < 1e-4
     assert [file.name for file in Path().iterdir()] == ["model.onnx"]
