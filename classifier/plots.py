@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from classifier.errors import UserError, make_printable
+
+if TYPE_CHECKING:
+    import lightning as L
 
 TILE = 112  # pixels per image: four fit side by side, with legible captions, in the width that TensorBoard shows first
 FRAME = 5  # pixels
@@ -55,21 +58,21 @@ def make_tiles(images: Tensor) -> Tensor:
 
 def plot_images(
     images: Tensor,
-    labels: Tensor,
-    class_names: Sequence[str],
+    labels: Tensor | None = None,
+    class_names: Sequence[str] | None = None,
     predictions: Tensor | None = None,
     notes: Sequence[str] | None = None,
     title: str = "",
     columns: int = 4,
 ) -> Figure:
-    """Return a figure of images. Each caption shows the predicted class, if given, above the true class.
+    """Return a figure of images. Each caption shows the predicted class above the true class, if they are given.
 
     Images with a wrong prediction have a red frame and a red caption.
 
     Args:
         images: Images (N, C, H, W), uint8 or float in [0, 1], of any size; N above 0.
-        labels: Indices of the true classes, an int64 tensor (N,).
-        class_names: Names of the classes in the order of their labels.
+        labels: Indices of the true classes, an int64 tensor (N,), or None.
+        class_names: Names of the classes in the order of their labels; None shows the indices.
         predictions: Indices of the predicted classes, an int64 tensor (N,), or None.
         notes: N texts of one or more additional lines for the captions, or None.
         title: Title of the figure.
@@ -78,7 +81,7 @@ def plot_images(
     tiles = make_tiles(images)
     count, _, height, width = tiles.shape
     classes = [column.cpu() for column in (predictions, labels) if column is not None]
-    wrong = classes[0] != classes[-1]
+    wrong = classes[0] != classes[-1] if classes else torch.zeros(count, dtype=torch.bool)
     # The frames are pixels, because matplotlib draws one picture faster than many rectangles or axes.
     num_lines = len(classes) + (1 + max(note.count("\n") for note in notes) if notes else 0)
     cells = torch.ones(count, 3, height + 2 * FRAME + num_lines * LINE + LINE // 2, TILE + 4 * FRAME)
@@ -97,7 +100,9 @@ def plot_images(
     style: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
     axes.text(grid.shape[2] / 2, LINE // 4, title, color=DARK, fontsize=11, **style)
     for i in range(count):
-        caption = [truncate(class_names[int(column[i])], CAPTION) for column in classes] + ([notes[i]] if notes else [])
+        labels_of_image = [int(column[i]) for column in classes]
+        shown = [class_names[label] if class_names is not None else str(label) for label in labels_of_image]
+        caption = [truncate(name, CAPTION) for name in shown] + ([notes[i]] if notes else [])
         x, y = (i % columns + 0.5) * cells.shape[3], head + i // columns * cells.shape[2] + framed.shape[2] + 2
         axes.text(x, y, "\n".join(caption), color=RED if wrong[i] else DARK, fontsize=12, **style)
     return figure
@@ -137,11 +142,34 @@ def plot_confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def plot_curves(run: str | Path) -> Figure:
-    """Return a figure of the loss and the accuracy of a run against the epoch.
+def plot_curves(run: "str | Path | L.Trainer") -> Figure:
+    """Return a figure of the loss and the accuracy against the epoch.
 
     Args:
-        run: Folder of a run with a `results.json`.
+        run: Folder of a run with a `results.json`, or a Trainer that has trained a network of this package.
+
+    Raises:
+        UserError: There is no such file, or the Trainer has trained no such network.
+    """
+    names, epochs = read_epochs(run) if isinstance(run, (str, Path)) else get_epochs(run)
+    figure = make_figure(900, 360)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, color in COLORS.items():
+            tag = f"{name}/{split}"
+            if points := [(epoch["epoch"], epoch[tag]) for epoch in epochs if epoch.get(tag) is not None]:
+                axes.plot(*zip(*points, strict=True), color=color, marker=".", label=f"{split} {points[-1][1]:.4g}")
+        axes.set_xlabel("epochs done")
+        axes.set_title(f"{name} of {names}", fontsize=11)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    figure.subplots_adjust(0.06, 0.13, 0.98, 0.92)
+    return figure
+
+
+def read_epochs(run: str | Path) -> tuple[str, list[dict[str, Any]]]:
+    """Return what was trained on which data, and the epochs in the `results.json` of a run.
 
     Raises:
         UserError: There is no such file.
@@ -150,17 +178,19 @@ def plot_curves(run: str | Path) -> Figure:
     if not file.is_file():
         raise UserError(f"there is no {file}: give the folder of a run that was trained with ResultsRecorder")
     results = json.loads(file.read_text())
-    figure = make_figure(900, 360)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, color in COLORS.items():
-            tag = f"{name}/{split}"
-            if points := [(epoch["epoch"], epoch[tag]) for epoch in results["epochs"] if epoch.get(tag) is not None]:
-                axes.plot(*zip(*points, strict=True), color=color, marker=".", label=f"{split} {points[-1][1]:.4g}")
-        axes.set_xlabel("epochs done")
-        axes.set_title(f"{name} of {results['model']} on {results['data']}", fontsize=11)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
-    figure.subplots_adjust(0.06, 0.13, 0.98, 0.92)
-    return figure
+    return f"{results['model']} on {results['data']}", results["epochs"]
+
+
+def get_epochs(trainer: "L.Trainer") -> tuple[str, list[dict[str, Any]]]:
+    """Return what a Trainer has trained on which data, and the metrics of its epochs.
+
+    ResultsRecorder also has the epochs before the run was resumed; EpochMetrics is in every Trainer.
+
+    Raises:
+        UserError: It has trained no network of this package.
+    """
+    records = [callback.epochs for callback in getattr(trainer, "callbacks", ()) if hasattr(callback, "epochs")]
+    if not any(records):
+        raise UserError("plot_curves needs the folder of a run, or a Trainer after its fit method")
+    data = f" on {type(trainer.datamodule).__name__}" if trainer.datamodule is not None else ""
+    return f"{type(trainer.lightning_module).__name__}{data}", max(records, key=len)

@@ -9,6 +9,7 @@ import torch
 from helpers.figures import get_captions, get_pixels
 
 from classifier import MLP, Digits, ResultsRecorder, plot_confusion_matrix, plot_curves, plot_images
+from classifier.errors import UserError
 from classifier.plots import GREY, RED, TILE, caption_file
 
 NAMES = tuple("0123456789")
@@ -94,3 +95,37 @@ def test_notes_of_several_lines_have_room_below_the_images():
         plot_images(images, labels, ["a"], notes=notes).get_figheight() for notes in (None, ["x", "y"], ["x\nx", "y"])
     ]
     assert heights[2] - heights[1] == pytest.approx(heights[1] - heights[0]) == pytest.approx(0.2)
+
+
+def test_images_without_labels_have_no_captions_and_labels_without_names_are_shown_as_numbers():
+    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    assert get_captions(plot_images(images)) == [""] * 3
+    assert get_captions(plot_images(images, torch.tensor([2, 0, 1]))) == ["2", "0", "1"]
+    assert get_captions(plot_images(images, notes=["a", "b", "c"])) == ["a", "b", "c"]
+
+
+def test_curves_of_a_trainer_without_a_record_are_those_of_the_record(make_trainer):
+    trainer = make_trainer(max_epochs=3, callbacks=[ResultsRecorder()])
+    trainer.fit(MLP(image_shape=(1, 8, 8), hidden_sizes=(8,)), Digits(val_split=100))
+    recorded = get_curves(plot_curves(trainer.log_dir))
+    assert get_curves(plot_curves(trainer)) == pytest.approx(recorded, rel=1e-6)
+    trainer = make_trainer(max_epochs=3)
+    trainer.fit(MLP(image_shape=(1, 8, 8), hidden_sizes=(8,)), Digits(val_split=100))
+    axes = plot_curves(trainer).axes
+    assert [(len(part.lines), part.get_title()) for part in axes] == [
+        (3, "loss of MLP on Digits"),
+        (3, "accuracy of MLP on Digits"),
+    ]
+    assert axes[0].lines[0].get_xdata() == pytest.approx([1, 2, 3])
+    for wrong in (make_trainer(), 7):
+        with pytest.raises(UserError, match="needs the folder of a run, or a Trainer after its fit method"):
+            plot_curves(wrong)
+
+
+def get_curves(figure):
+    return {
+        f"{axes.get_title()} {line.get_label().split()[0]} {i}": y
+        for axes in figure.axes
+        for line in axes.lines
+        for i, y in enumerate(line.get_ydata())
+    }

@@ -33,6 +33,7 @@ class EpochMetrics(Callback):
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
+        self.epochs: list[dict[str, float]] = []  # the metrics of every epoch since `fit` was called
         self.evaluations: list[dict[str, float]] = []  # those of the current epoch
         self.images_scored: dict[str, int] = {}  # by split, over all processes
         self.class_accuracies: dict[str, list[float]] = {}  # by split; NaN for a class without images
@@ -59,6 +60,10 @@ class EpochMetrics(Callback):
         if trainer.state.fn == "fit":
             pl_module.unfinished_epoch = checkpoint.get("unfinished_epoch")
             set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Discard the epochs of an earlier `fit`."""
+        self.epochs = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""
@@ -104,6 +109,7 @@ class EpochMetrics(Callback):
         self._publish(pl_module, metrics)
         self.values |= metrics
         self.seconds = self._measure_seconds()
+        self.epochs.append({"epoch": trainer.current_epoch + 1, **self.values})
         log_to_loggers(trainer, self.values, trainer.current_epoch + 1)
         for logger in trainer.loggers:
             logger.save()  # before the checkpoint, so that a resumed run finds the points of every epoch it has

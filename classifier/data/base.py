@@ -1,21 +1,22 @@
 """Base class of all datasets: a LightningDataModule that splits, batches and augments uint8 images."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import lightning as L
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from classifier.data.augmentation import Flip, augment_images
-from classifier.data.dataset import Batch, ImageDataset, find_problem
-from classifier.data.sampling import TrainingLoader, make_sampler
-from classifier.data.sources import ImagesInMemory, ImageSource, identity_collate
+from classifier.data.dataset import ImageDataset, find_problem
+from classifier.data.loaders import ImageLoaders
+from classifier.data.sources import ImagesInMemory, ImageSource
 from classifier.data.splits import hold_out_unnamed
 from classifier.errors import UserError, require
-from classifier.hparams import LOCAL_PATH, NOT_NEGATIVE, POSITIVE, CheckedHyperparameters, Limit
+from classifier.hparams import LOCAL_PATH, NOT_NEGATIVE, POSITIVE, Limit
 from classifier.seeding import get_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LIMITS: dict[str, Limit] = {
     "root": LOCAL_PATH,
@@ -32,7 +33,7 @@ LIMITS: dict[str, Limit] = {
 AUGMENTATIONS = ("flip", "crop", "shift", "cutout")
 
 
-class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
+class ImageDataModule(ImageLoaders, ABC):
     """Base class of all datasets. A subclass sets `image_shape` (C, H, W) and `class_names`, and implements `read`.
 
     Args:
@@ -88,7 +89,7 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
             f"{type(self).__name__} has its own validation images: leave out val_split",
         )
         self.augments = flip != "none" or shift > 0 or cutout > 0 or crop < 1
-        self.datasets: dict[str, ImageDataset] = {}
+        self.datasets = {}
 
     @property
     def num_classes(self) -> int:
@@ -115,9 +116,9 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         """Read the splits that a stage needs; `stage` is "fit", "validate", "test" or "predict"."""
         if stage in ("fit", "validate") and "train" not in self.datasets:
             self._setup_training_splits()
-        if stage in ("fit", "test") and "test" in self.splits and "test" not in self.datasets:
+        if stage in ("fit", "test", "predict") and "test" in self.splits and "test" not in self.datasets:
             self.datasets["test"] = ImageDataset(*self._read_checked("test"), "test")
-        if stage == "test" and "test" not in self.splits and "val" in self.splits:
+        if stage in ("test", "predict") and "test" not in self.splits and "val" in self.splits:
             self.datasets["test"] = ImageDataset(*self._read_checked("val"), "test")  # there are no others to test on
 
     def _setup_training_splits(self) -> None:
@@ -151,65 +152,6 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         source = ImagesInMemory(images) if isinstance(images, Tensor) else images
         return source, labels
 
-    def train_dataloader(self) -> DataLoader:
-        """Return a loader of the training images, shuffled in an order that depends on seed and epoch only.
-
-        Raises:
-            SettingError: `drop_last` leaves no batch.
-        """
-        loader = self._make_loader("train", self.hparams.batch_size)
-        require(len(loader) > 0, "drop_last leaves no training batch: batch_size is above the number of images")
-        return loader
-
-    def val_dataloader(self) -> list[DataLoader]:
-        """Return the loaders to evaluate after an epoch: validation images, if any, and during `fit` test images.
-
-        Raises:
-            SettingError: `validate` is run without validation images.
-        """
-        # `test` may have evaluated validation images in place of missing test images.
-        splits = [name for name in ("val", "test") if name in self.datasets and (name == "val" or name in self.splits)]
-        if self.trainer is not None and self.trainer.state.fn == "validate":
-            require("val" in splits, "there are no validation images, because val_split is 0: use test")
-            splits = ["val"]
-        return [self._make_loader(split, self.hparams.test_batch_size) for split in splits]
-
-    def test_dataloader(self) -> DataLoader:
-        """Return a loader of the test images, in order."""
-        require("test" in self.datasets, f"{type(self).__name__} has no test images")
-        return self._make_loader("test", self.hparams.test_batch_size)
-
-    def _make_loader(self, split: str, batch_size: int) -> DataLoader:
-        """Return a loader of the images of a split that are assigned to this process."""
-        dataset, trainer, num_processes, rank, epoch = self.datasets[split], self.trainer, 1, 0, 0
-        if trainer is not None:
-            num_processes, rank, epoch = trainer.world_size, trainer.global_rank, trainer.current_epoch
-            # Images in memory stay on the device of the network, so that no step waits for a transfer.
-            dataset.move_to(trainer.strategy.root_device)
-        workers = dataset.source.count_workers(num_processes)
-        loader_class = TrainingLoader if split == "train" else DataLoader
-        return loader_class(
-            dataset,
-            batch_size=batch_size,
-            sampler=make_sampler(dataset, split, rank, num_processes, epoch),
-            drop_last=split == "train" and self.hparams.drop_last,
-            collate_fn=identity_collate,
-            # Without its own generator, a loader would draw from the one that a resumed run has to reproduce.
-            generator=torch.Generator(),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        )
-
-    # Lightning's own transfer hooks search the batch for tensors. These overrides cost a step nothing.
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Return the batch unchanged."""
-        return batch
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Return images and labels on the device."""
-        images, labels = batch
-        return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return the batch, augmented if it is a training batch."""
         if not (self.augments and self.trainer is not None and self.trainer.training):
@@ -225,3 +167,24 @@ class ImageDataModule(CheckedHyperparameters, L.LightningDataModule, ABC):
         """
         options = {name: self.hparams[name] for name in AUGMENTATIONS}
         return augment_images(images, epoch, **options, colour=self.mean)
+
+    def show(self, split: str = "train", count: int = 16, columns: int = 8) -> "Figure":
+        """Return a figure of the first images of a batch with their classes; training images are augmented.
+
+        Files are downloaded and read if that has not been done yet.
+
+        Args:
+            split: "train", "val" or "test".
+            count: Number of images, above 0; at most a batch is shown.
+            columns: Number of images per row, above 0.
+        """
+        from classifier.plots import plot_images  # matplotlib takes long to import
+
+        self.prepare_data()
+        self.setup("test" if split == "test" else "fit")
+        require(split in self.datasets, f"{type(self).__name__} has no {split} images")
+        images, labels = next(iter(self.make_loader(split, count)))
+        if split == "train" and self.augments:
+            with torch.random.fork_rng():
+                images = self.augment(images, 0)
+        return plot_images(images, labels, self.class_names, columns=columns)

@@ -201,4 +201,4 @@ def test_a_test_after_training_is_logged_at_the_last_epoch(make_trainer):
     trainer.fit(model, Digits())
     trainer.test(model, Digits(), verbose=False)
     steps = [point.step for point in EventAccumulator(trainer.log_dir).Reload().Scalars("loss/test")]
-    assert steps == [1, 2, 2]
+    assert sorted(steps) == [1, 2, 2]  # two files can have the same second in their names, and any order
