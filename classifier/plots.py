@@ -192,5 +192,6 @@ def get_epochs(trainer: "L.Trainer") -> tuple[str, list[dict[str, Any]]]:
     records = [callback.epochs for callback in getattr(trainer, "callbacks", ()) if hasattr(callback, "epochs")]
     if not any(records):
         raise UserError("plot_curves needs the folder of a run, or a Trainer after its fit method")
-    data = f" on {type(trainer.datamodule).__name__}" if trainer.datamodule is not None else ""
-    return f"{type(trainer.lightning_module).__name__}{data}", max(records, key=len)
+    module, data = trainer.lightning_module, getattr(trainer, "datamodule", None)
+    names = [type(part).__name__ for part in (module, data) if part is not None]
+    return " on ".join(names), max(records, key=len)

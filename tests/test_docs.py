@@ -139,7 +139,7 @@ def test_a_data_set_and_a_network_added_as_shown_train_together(run, start):
 
 def test_loss_optimizer_augmentation_and_callback_written_as_shown_are_used(make_trainer, capsys):
     namespace = {}
-    for block in get_python_blocks("extending.md"):
+    for block in get_python_blocks("extending.md")[:-1]:
         exec(block, namespace)  # noqa: S102
     L.seed_everything(0)
     model = namespace["FocalMLP"](image_shape=(1, 8, 8))
@@ -252,3 +252,11 @@ def post(port: int, body: bytes) -> tuple[int, Any]:
     answer = json.loads(response.read())
     connection.close()
     return response.status, answer
+
+
+@pytest.mark.usefixtures("_working_folder")
+def test_prediction_in_a_notebook_runs_as_shown(run, capsys):
+    exec(get_python_blocks("extending.md")[-1], {})  # noqa: S102
+    label, probability = capsys.readouterr().out.split()[:2]
+    assert f"shoe.png  {label} " in (printed := run("predict", "shoe.png"))
+    assert f"{float(probability):.1%}" in printed
