@@ -11,7 +11,8 @@ from jsonargparse import ArgumentParser, Namespace
 import classifier
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.config_types import check_value
-from classifier.cli.resolve import RECIPES, find_config, replace_configs
+from classifier.cli.parsing import put_configs_first
+from classifier.cli.resolve import RECIPES, find_config
 from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
 
@@ -27,7 +28,7 @@ def keep_data_settings(argv: list[str]) -> list[str]:
     Raises:
         SettingError: There is neither a file nor a recipe of the given name, or the file is not YAML.
     """
-    return replace_configs(argv, reduce_config)
+    return put_configs_first(argv, reduce_config)
 
 
 def reduce_config(name: str) -> str:

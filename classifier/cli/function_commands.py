@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.parsing import OneLineErrorParser, allow_imports
+from classifier.cli.parsing import OneLineErrorParser, allow_imports, put_configs_first
 from classifier.errors import require
 from classifier.hparams import check_limit, within
 
@@ -42,6 +42,8 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
         allow_imports([*packages, *data_settings.list_trusted(argv)])
         data_settings.register_datasets()
         argv = data_settings.keep_data_settings(argv)
+    else:
+        argv = put_configs_first(argv)
     parser = OneLineErrorParser(
         prog=f"{PROG} {function.__name__}", description=(function.__doc__ or "").split("\n")[0], allow_abbrev=False
     )

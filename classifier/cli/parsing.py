@@ -4,6 +4,7 @@ import difflib
 import inspect
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -106,6 +107,26 @@ def allow_imports(packages: list[str]) -> None:
         set_parsing_settings(import_path_allowlist=packages)
     except ValueError as error:
         raise SettingError(f"--allow_import: {error}") from error
+
+
+def put_configs_first(argv: list[str], replace: Callable[[str], str] = str) -> list[str]:
+    """Return command-line arguments with all configuration files before the other options, which thus override them.
+
+    Args:
+        argv: Command-line arguments after the command's name.
+        replace: Function that returns what the value of every `--config` is replaced by.
+    """
+    files, others = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if option not in ("-c", "--config"):
+            others.append(argument)
+        elif equals or (value := next(arguments, "")):
+            files.append(f"--config={replace(value)}")
+        else:
+            others.append(argument)  # without a value, which the parser reports
+    return [*files, *others]
 
 
 class OneLineErrorParser(ArgumentParser):

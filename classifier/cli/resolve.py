@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from classifier.callbacks.loop_state import START, Position, find_position
 from classifier.class_paths import PACKAGE
 from classifier.cli.bounded_yaml import read_settings
-from classifier.cli.parsing import allow_imports
+from classifier.cli.parsing import allow_imports, put_configs_first
 from classifier.errors import SettingError, UserError, make_printable, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
@@ -92,19 +91,7 @@ def resolve_recipes(argv: list[str], command: str) -> list[str]:
             raise SettingError(f"{option} comes from the data: leave it out")
         elif option == "--data.val_split" and command == "validate":
             raise SettingError("--data.val_split: which images were held out of training is stored in the checkpoint")
-    return replace_configs(argv, find_config)
-
-
-def replace_configs(argv: list[str], replace: Callable[[str], str]) -> list[str]:
-    """Return command-line arguments with every value of `--config` replaced by what a function returns for it."""
-    argv = list(argv)
-    for i, argument in enumerate(argv):
-        option, equals, value = argument.partition("=")
-        if option in ("-c", "--config") and equals:
-            argv[i] = f"--config={replace(value)}"
-        elif option in ("-c", "--config") and i + 1 < len(argv):
-            argv[i + 1] = replace(argv[i + 1])
-    return argv
+    return put_configs_first(argv, find_config)
 
 
 def resolve_argv(command: str, argv: list[str]) -> ResolvedArgv:

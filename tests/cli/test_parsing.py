@@ -1,11 +1,13 @@
 """Error messages of the parser as one line, and the classes that a file may name."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from classifier.cli.main import main
 from classifier.cli.parsing import list_choices, shorten_message
 
 CLASS_NOT_ALLOWED = """\
@@ -84,3 +86,35 @@ def test_null_character_in_a_file_is_refused(fail, name):
         True,
     )
     assert list(Path().iterdir()) == [Path("null.yaml")]
+
+
+def test_options_win_over_configuration_files_wherever_they_stand(capsys):
+    Path("my.yaml").write_text("model:\n  init_args:\n    lr: 0.5\ndata:\n  init_args:\n    batch_size: 7\n")
+    parts = [["--config", "digits"], ["-c=my.yaml"], ["--trainer.max_epochs", "1"], ["--model.lr=0.25"]]
+    expected = None
+    for first in range(4):
+        order = [*parts[first:], *parts[:first]] if first != 1 else [parts[2], parts[0], parts[3], parts[1]]
+        with pytest.raises(SystemExit):
+            main(["fit", *chain.from_iterable(order), "--print_config"])
+        settings = yaml.safe_load(capsys.readouterr().out)
+        assert settings["trainer"]["max_epochs"] == 1
+        assert settings["model"]["init_args"]["lr"] == 0.25
+        if order.index(parts[0]) < order.index(parts[1]):  # files keep their order
+            assert settings["data"]["init_args"]["batch_size"] == 7
+            expected = expected or settings
+            assert settings == expected
+
+
+def test_options_of_function_commands_win_over_a_file_that_follows_them(run):
+    Path("inspect.yaml").write_text("output: file.png\n")
+    for options in (
+        ["--output", "option.png", "--config", "inspect.yaml"],
+        ["-c", "inspect.yaml", "--output=option.png"],
+    ):
+        assert "contact sheet: " in run("inspect", "--data=Digits", *options)
+        assert not Path("file.png").exists()
+
+
+def test_configuration_option_without_a_value_is_refused(fail):
+    status, line = fail("fit", "--model", "MLP", "--config")
+    assert (status, "--config" in line, "expected one argument" in line) == (2, True, True), line
