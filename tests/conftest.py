@@ -1,25 +1,40 @@
 """Fixtures: isolated tests, small datasets, and ways to run the program."""
 
+import gc
 import os
 import subprocess
 import sys
 from multiprocessing import Process
 from pathlib import Path
 
-import lightning as L
 import pytest
-import torch
-from helpers.data_files import write_cifar10, write_fashion_mnist
 from helpers.processes import REPOSITORY, SERVER, run_as_program
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from classifier import silence_lightning
+from classifier.cli.lean_imports import defer_scipy_signal
 from classifier.cli.main import main
+
+# Fixtures import PyTorch and Lightning, because the process that distributes the tests loads this file as well.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Import packages and tests like the program: garbage collection would take a fifth of the time."""
+    gc.disable()
+    try:
+        with defer_scipy_signal():
+            return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch, tmp_path):
     """Run every test in an empty folder, with its own cache, on one thread, without the previous test's seed."""
+    import torch
+
+    from classifier import silence_lightning
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}_cache")))
     torch.set_num_threads(1)
@@ -32,17 +47,23 @@ def _isolated(monkeypatch, tmp_path):
 
 @pytest.fixture
 def fashion_root(tmp_path):
+    from helpers.data_files import write_fashion_mnist
+
     return write_fashion_mnist(tmp_path / "data")
 
 
 @pytest.fixture
 def cifar_root(tmp_path, monkeypatch):
+    from helpers.data_files import write_cifar10
+
     return write_cifar10(tmp_path / "data", monkeypatch)
 
 
 @pytest.fixture
 def make_trainer(tmp_path):
     """Return a function that makes a plain Trainer, as in a notebook."""
+    import lightning as L
+    from lightning.pytorch.loggers import TensorBoardLogger
 
     def make(max_epochs=1, **options):
         defaults = {
