@@ -99,6 +99,7 @@ def test_missing_or_unknown_command_lists_the_commands(fail, arguments, message)
     assert fail(*arguments) == (2, f"python -m classifier: error: {message}")
 
 
+@pytest.mark.slow
 def test_predict_imports_neither_tensorboard_nor_lightnings_command_line():
     status, printed, imported = run_and_list_imports("predict", "--help")
     assert (status, "--output" in printed) == (0, True)

@@ -10,7 +10,8 @@ from torch import nn
 from classifier import MLP
 from classifier.cli.profiling import record_only_while_profiling
 
-THREE_STEPS = ("fit", "--config=digits", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3")
+LIMITS = ("--trainer.max_epochs=1", "--trainer.limit_train_batches=3")
+THREE_STEPS = ("fit", "--config=digits", "--pictures=false", *LIMITS)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_steps_are_labelled_for_the_profiler_of_pytorch_only_while_it_runs(run, 
     ("profiler", "action"), [("simple", "run_training_batch"), ("advanced", "optimizer_step"), ("pytorch", "SGD.step")]
 )
 def test_profiler_of_the_trainer_ends_with_its_report(start, profiler, action):
-    start("fit", "--config=digits", "--trainer.max_epochs=1", f"--trainer.profiler={profiler}").join()
+    start(*THREE_STEPS, f"--trainer.profiler={profiler}").join()
     assert "epoch 1/1" in Path("out").read_text()
     report = Path("err").read_text()
     assert "Profiler Report" in report
