@@ -5,7 +5,9 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from classifier.cli import PROG
 from classifier.cli.parsing import OneLineErrorParser
+from classifier.models.checks import ARGS_FROM_DATA
 
 # The Trainer options that --help shows. All others work, and are in Lightning's documentation and --print_config.
 COMMON_TRAINER_OPTIONS = (
@@ -18,11 +20,16 @@ COMMON_TRAINER_OPTIONS = (
 class LightningParser(OneLineErrorParser, LightningArgumentParser):
     """Lightning's parser with one-line errors, and without rare Trainer options in its help."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # jsonargparse itself makes parsers of this class for --model.help and --data.help, without these arguments.
+        super().__init__(*args, **{"prog": f"{PROG} fit", "usage": f"{PROG} fit [options]", **kwargs})
+
     def format_help(self, *args: Any) -> str:
         """Return the help. Options are hidden here only, because jsonargparse does not save hidden options."""
         texts = {action: action.help for action in self._actions}
         for action in texts:
-            if action.dest.startswith("trainer.") and action.dest[len("trainer.") :] not in COMMON_TRAINER_OPTIONS:
+            group, _, name = action.dest.partition(".")
+            if (group == "trainer" and name not in ("", *COMMON_TRAINER_OPTIONS)) or name in ARGS_FROM_DATA:
                 action.help = argparse.SUPPRESS
         try:
             return super().format_help(*args)

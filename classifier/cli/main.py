@@ -3,11 +3,12 @@
 Nothing here imports PyTorch or Lightning, so that `--help` and an unknown command respond at once.
 """
 
-import difflib
 import gc
 import importlib
 import io
 import os
+import re
+import shlex
 import signal
 import sys
 import threading
@@ -140,12 +141,11 @@ def run(argv: list[str]) -> None:
         print(f"classifier {read_version()}", flush=True)
         return
     require(not any("\0" in argument for argument in argv), "an argument contains a null byte")
+    if argv and re.fullmatch(r"--(model|data)\.help(=.*)?", argv[0]):
+        argv = ["fit", *argv]
     name = argv[0] if argv else ""
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        problem = f"there is no command {name}" if name else "a command is missing"
-        raise SettingError(f"{problem}: give one of {', '.join(COMMANDS)}{hint}")
+        raise SettingError(describe_unknown_command(argv))
     module = import_without_gc(COMMANDS[name].module)
     if COMMANDS[name].takes_argv:
         getattr(module, name)(argv[1:])
@@ -153,6 +153,22 @@ def run(argv: list[str]) -> None:
         from classifier.cli.function_commands import run_function
 
         run_function(getattr(module, name), argv[1:])
+
+
+def describe_unknown_command(argv: list[str]) -> str:
+    """Return an error message for a command line that does not begin with a command."""
+    from classifier.cli.suggestions import RECIPES, suggest_command
+
+    choices = f"give one of {', '.join(COMMANDS)}"
+    if not argv:
+        return f"a command is missing: {choices}"
+    name = argv[0]
+    if name.startswith("-"):
+        return f"a command is missing before {name}: {choices}; did you mean {PROG} fit {shlex.join(argv)}?"
+    if name in RECIPES:
+        return f"{name} is a recipe, not a command; did you mean {PROG} fit --config {shlex.join(argv)}?"
+    suggestion = suggest_command(name, COMMANDS)
+    return f"there is no command {name}: {choices}" + (f"; did you mean {suggestion}?" if suggestion else "")
 
 
 def read_version() -> str:
@@ -173,6 +189,9 @@ def import_without_gc(name: str) -> ModuleType:
     """Import a module with garbage collection disabled, and exclude the imported objects from later collections.
 
     Garbage collection takes a fifth of the import time and frees nothing. At exit, it would take the same time again.
+
+    Raises:
+        UserError: A package that it needs is not installed.
     """
     if name in sys.modules:  # a second freeze would also keep garbage
         return sys.modules[name]
@@ -181,6 +200,11 @@ def import_without_gc(name: str) -> ModuleType:
     try:
         with defer_scipy_signal():
             return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"Python finds no module {error.name}: activate the environment in which classifier is installed "
+            "(source .venv/bin/activate), or install it (pip install -e .)"
+        ) from error
     finally:
         gc.freeze()
         if was_enabled:

@@ -1,8 +1,8 @@
 """Parsers whose errors are one line, with a suggestion for a mistyped option."""
 
-import difflib
 import inspect
 import itertools
+import pydoc
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from classifier.class_paths import list_subclasses
+from classifier.cli.suggestions import describe_suggestion, suggest_class, suggest_for_argument, suggest_option
 from classifier.errors import SettingError, make_printable, one_line
 
 # Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
@@ -21,6 +22,9 @@ ALLOWED_PACKAGES = (
     *(f"lightning.pytorch.{name}" for name in PARTS),
     *("lightning.fabric.plugins", *DTYPES),
 )
+
+BASES = {"model": "classifier.models.base.ImageClassifier", "data": "classifier.data.base.ImageDataModule"}
+NOT_SUGGESTED = ("image_shape", "num_classes", "class_names", "print_config")  # the data decides
 
 MAX_MESSAGE = 500  # characters
 
@@ -80,13 +84,15 @@ def drop_other_bases(reasons: list[str]) -> list[str]:
 
 def list_choices(key: str) -> list[str]:
     """Return the networks for the option "model", the datasets for "data", and an empty list for any other."""
-    if key not in ("model", "data"):
-        return []
-    from classifier.data.base import ImageDataModule
-    from classifier.models.base import ImageClassifier
+    return sorted(cls.__name__ for cls in list_classes(key))
 
-    base = {"model": ImageClassifier, "data": ImageDataModule}[key]
-    return sorted(cls.__name__ for cls in list_subclasses(base) if not inspect.isabstract(cls))
+
+def list_classes(key: str) -> list[type]:
+    """Return the classes of all networks or datasets that are imported; see `list_choices`."""
+    if key not in BASES:
+        return []
+    base = pydoc.locate(BASES[key])
+    return [cls for cls in list_subclasses(base) if not inspect.isabstract(cls)]  # type: ignore[arg-type]
 
 
 def allow_imports(packages: list[str]) -> None:
@@ -144,9 +150,48 @@ class OneLineErrorParser(ArgumentParser):
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise a SettingError with the reason and, for an unknown option, the most similar option."""
+        """Raise a SettingError with the reason and, for an unknown option or value, what was probably meant."""
         text = shorten_message(message)
-        if unknown := re.match(r"unrecognized arguments: --([\w.]+)", message):
-            close = difflib.get_close_matches(unknown[1], self.get_defaults().keys(), n=1)
-            text += f"; did you mean --{close[0]}?" if close else ""
+        if unknown := re.match(r"unrecognized arguments: (--?)?(\S+)", message):
+            suggest = suggest_option if unknown[1] else suggest_for_argument
+            suggestion = describe_suggestion(suggest(unknown[2].partition("=")[0], self.list_options()))
+            text += suggestion or f"; {self.prog} --help lists the options"
+        elif refused := re.match(r"--(model|data): Option '([\w.-]+)' is not accepted", text):
+            text = self.describe_refused_option(*refused.groups())
+        elif scalar := re.match(r"--(\w+): (\w+): Expected a (?:tuple|list)\. Got value: ([-\w.]+)$", text):
+            text = "--{0}.{1}: expected a list, such as [{2}]; got {2}".format(*scalar.groups())
+        elif wrong := re.match(r"--(model|data): (\S+) is none of (.*)", text):
+            meant = suggest_class(wrong[2], wrong[3].split(", "))
+            text += describe_suggestion(meant and f"--{wrong[1]} {meant}")
         raise SettingError(text)
+
+    def list_options(self) -> list[str]:
+        """Return the names of all options, with those of every network and dataset."""
+        options = [name for name, _ in self.get_defaults().items() if name not in NOT_SUGGESTED]
+        return [*options, *(f"{key}.{name}" for key in BASES if key in options for name in list_arguments(key))]
+
+    def describe_refused_option(self, key: str, name: str) -> str:
+        """Return why a network or a dataset does not have an option.
+
+        Args:
+            key: "model" or "data".
+            name: Name of the option.
+        """
+        option, owners = f"{key}.{name}", list_arguments(key).get(name)
+        if owners:
+            return f"--{option} is an option of {' and '.join(owners)} only; --{key}.help NAME lists those of NAME"
+        suggestion = describe_suggestion(suggest_option(option, self.list_options()))
+        return f"--{option} does not exist{suggestion or f'; --{key}.help NAME lists the options of NAME'}"
+
+
+def list_arguments(key: str) -> dict[str, list[str]]:
+    """Return the arguments of all networks for the option "model", or of all datasets for "data".
+
+    Returns:
+        The names of the classes that have an argument, by the name of the argument.
+    """
+    owners: dict[str, list[str]] = {}
+    for cls in sorted(list_classes(key), key=lambda cls: cls.__name__):
+        for name in inspect.signature(cls).parameters:
+            owners.setdefault(name, []).append(cls.__name__)
+    return {name: classes for name, classes in owners.items() if name not in NOT_SUGGESTED}

@@ -16,13 +16,13 @@ from classifier.callbacks.loop_state import START, Position, find_position
 from classifier.class_paths import PACKAGE
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.parsing import allow_imports, put_configs_first
+from classifier.cli.suggestions import RECIPES
 from classifier.errors import SettingError, UserError, make_printable, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
 from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
-RECIPES = {path.stem: path for path in sorted(Path(__file__).parents[1].joinpath("recipes").glob("*.yaml"))}
 DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
 
 

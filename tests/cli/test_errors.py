@@ -14,7 +14,7 @@ SETTINGS = [
     ("fit --data FashonMNIST", "--data: FashonMNIST is none of CIFAR10, CIFAR100, "),
     ("fit --model ImageClassifier", "--model: ImageClassifier is none of Airbench, CNN, "),
     ("fit --data.root null", "root must be a local path, not None"),
-    ("fit --model.foo 3", "--model: Option 'foo' is not accepted"),
+    ("fit --model.foo 3", "--model.foo does not exist"),
     ("fit --model.lr abc", "lr: Expected a float. Got value: abc"),
     ("fit --model.lr -1", "lr must be above 0, not -1.0"),
     ("fit --config digits --model CNN", "CNN needs images of at least 16x16 pixels, these have 8x8: use the MLP"),

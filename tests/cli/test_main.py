@@ -220,3 +220,20 @@ def test_warning_of_the_program_is_one_line_without_the_line_of_code(monkeypatch
     first, second = capsys.readouterr().err.splitlines()
     assert first == "python -m classifier: warning: the folder is full"
     assert re.fullmatch(r"python -m classifier: warning: .*test_main.py:\d+: DeprecationWarning: old", second)
+
+
+def test_missing_package_is_reported_in_one_line(monkeypatch, fail):
+    monkeypatch.delitem(sys.modules, "classifier.commands.clear_cache", raising=False)
+    monkeypatch.setitem(sys.modules, "classifier.data.own_images.cache", None)  # Python then finds no such module
+    status, line = fail("clear_cache")
+    assert (status, "Python finds no module classifier.data.own_images.cache: activate" in line) == (1, True), line
+
+
+@pytest.mark.parametrize("command", [["--model.help", "CNN"], ["fit", "--model.help=CNN"]])
+def test_help_of_a_network_names_the_program_and_only_what_can_be_set(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    printed = capsys.readouterr().out
+    assert (stop.value.code, printed.splitlines()[0]) == (0, "usage: python -m classifier fit [options]")
+    assert "--model.lr LR" in printed
+    assert "image_shape" not in printed
