@@ -45,8 +45,8 @@ def mean_interval(values: np.ndarray) -> Interval:
     """Return the mean of a sample and the interval of Student's t-distribution.
 
     Args:
-        values: Sample (N,), float. With fewer than two values, or with any that is not finite, the ends are NaN; without
-            values, the mean is NaN, too.
+        values: Sample (N,), float. The ends are NaN with fewer than two values, or with any that is not finite. The
+            mean is NaN without values.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) == 0:
