@@ -3,7 +3,9 @@
 import numpy as np
 
 from classifier.analysis.results.image_results import ImageResults
-from classifier.analysis.results.metrics import sort_by_loss
+from classifier.analysis.results.metrics import divide, sort_by_loss
+
+MIN_RELIABILITY = 0.7  # also reached by a good network if every tenth label is wrong
 
 
 def find_highest_losses(results: ImageResults, count: int = 24) -> np.ndarray:
@@ -26,5 +28,36 @@ def find_smallest_margins(results: ImageResults, count: int = 24) -> np.ndarray:
 
 
 def find_doubtful_labels(results: ImageResults) -> np.ndarray:
-    """Return the row numbers of the images whose label may be wrong, most doubtful first."""
-    return np.flatnonzero(~results.correct)[:0]  # TODO: the rule
+    """Return the row numbers of the images whose label may be wrong, highest loss first.
+
+    An image is listed if it was classified as another class than its label, and
+
+    1. the network is confident of the other class: its probability is at least its mean for the images with that label,
+       which is the threshold of confident learning (Northcutt et al., 2021);
+    2. that class is reliable: at least 70% of all predictions of it with such a probability are correct; and
+    3. nothing suggests the label: its probability is at most its median for the images with other labels.
+
+    Most of the errors that confident learning lists are errors of the network on similar classes. The third condition
+    excludes them, at the expense of about half of the wrong labels, and more between similar classes. All conditions
+    compare probabilities with those of the same network, so that they do not depend on how confident it is in general.
+    tests/benchmarks/doubtful_labels.py measures how many of the listed labels are wrong.
+    """
+    probabilities, labels, predictions = results.probabilities, results.labels, results.predictions
+    confidences = probabilities.max(axis=1)
+    if np.isnan(confidences).any():
+        defined = np.flatnonzero(~np.isnan(confidences))
+        return defined[find_doubtful_labels(results.select(defined))]
+    num_classes = len(results.class_names)
+    own = probabilities[np.arange(len(results)), labels]
+    counts = np.bincount(labels, minlength=num_classes)
+    thresholds = divide(np.bincount(labels, weights=own, minlength=num_classes), counts).astype(np.float32)
+    confident = confidences >= thresholds[predictions]
+    num_confident, num_correct = (
+        np.bincount(predictions[mask], minlength=num_classes) for mask in (confident, confident & results.correct)
+    )
+    reliable = divide(num_correct, num_confident) >= MIN_RELIABILITY
+    rows = np.flatnonzero(~results.correct & confident & reliable[predictions])
+    medians = np.zeros(num_classes)
+    for label in np.unique(labels[rows]):  # the predicted class has images, so that there are other labels
+        medians[label] = np.median(probabilities[labels != label, label])
+    return sort_by_loss(results, rows[own[rows] <= medians[labels[rows]]])
