@@ -17,14 +17,15 @@ def find_smallest_margins(results: ImageResults, count: int = 24) -> np.ndarray:
     """Return the row numbers of the correctly classified images with the smallest margin, at most `count`.
 
     The margin is the difference between the two highest probabilities. The smallest one is first, and equal ones keep
-    their order.
+    their order. Images whose probabilities are NaN are not returned.
     """
     rows = np.flatnonzero(results.correct)
     probabilities = results.probabilities
     own = probabilities[rows, results.labels[rows]]
     others = np.arange(probabilities.shape[1]) != results.predictions[:, None]
     margins = own - probabilities.max(axis=1, where=others, initial=0)[rows]
-    return rows[np.argsort(margins, kind="stable")][:count]
+    order = np.argsort(margins, kind="stable")  # NaN is last
+    return rows[order[: min(count, np.count_nonzero(~np.isnan(margins)))]]
 
 
 def find_doubtful_labels(results: ImageResults) -> np.ndarray:
