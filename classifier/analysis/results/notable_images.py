@@ -51,7 +51,7 @@ def find_doubtful_labels(results: ImageResults) -> np.ndarray:
     num_classes = len(results.class_names)
     own = probabilities[np.arange(len(results)), labels]
     counts = np.bincount(labels, minlength=num_classes)
-    thresholds = divide(np.bincount(labels, weights=own, minlength=num_classes), counts).astype(np.float32)
+    thresholds = divide(np.bincount(labels, weights=own, minlength=num_classes), counts)
     confident = confidences >= thresholds[predictions]
     num_confident, num_correct = (
         np.bincount(predictions[mask], minlength=num_classes) for mask in (confident, confident & results.correct)
