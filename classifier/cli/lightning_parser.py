@@ -5,8 +5,12 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+import classifier
 from classifier.cli import PROG
-from classifier.cli.parsing import OneLineErrorParser
+from classifier.cli.help_text import arrange_help, tidy_texts
+from classifier.cli.parsing import OneLineErrorParser, list_choices
+from classifier.data.base import ImageDataModule
+from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
 
 # The Trainer options that --help shows. All others work, and are in Lightning's documentation and --print_config.
@@ -15,6 +19,14 @@ COMMON_TRAINER_OPTIONS = (
     *("limit_train_batches", "overfit_batches", "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val"),
     *("logger", "enable_checkpointing", "enable_progress_bar", "default_root_dir", "deterministic"),
 )
+# Texts in place of Lightning's and jsonargparse's, which do not hold here or explain their own terms.
+OWN_TEXTS = {
+    "seed_everything": "Seed of all random numbers. The same seed gives the same results; true draws one.",
+    "trainer.default_root_dir": "Folder that contains lightning_logs with the folders of the runs.",
+    "trainer.logger": "Logger, or loggers, in place of TensorBoard's; --trainer.logger+ adds one, false uses none.",
+    "model.help": "Show the options of a network and exit.",
+    "data.help": "Show the options of a dataset and exit.",
+}
 
 
 class LightningParser(OneLineErrorParser, LightningArgumentParser):
@@ -27,12 +39,28 @@ class LightningParser(OneLineErrorParser, LightningArgumentParser):
     def format_help(self, *args: Any) -> str:
         """Return the help. Options are hidden here only, because jsonargparse does not save hidden options."""
         texts = {action: action.help for action in self._actions}
+        is_whole = any(action.dest == "trainer" for action in texts)  # and not that of networks or datasets alone
         for action in texts:
             group, _, name = action.dest.partition(".")
-            if (group == "trainer" and name not in ("", *COMMON_TRAINER_OPTIONS)) or name in ARGS_FROM_DATA:
+            is_rare = group == "trainer" and name not in COMMON_TRAINER_OPTIONS
+            if is_rare or name in ARGS_FROM_DATA or (not is_whole and not name):
                 action.help = argparse.SUPPRESS
+            elif action.dest in ("model", "data"):
+                names = [name for name in list_choices(action.dest) if name in classifier.__all__]
+                action.help = f"One of {', '.join(names)}, or a class of your own, such as my_module.Name."
+            else:
+                action.help = OWN_TEXTS.get(action.dest, action.help)
         try:
-            return super().format_help(*args)
+            text = super().format_help(*args)
         finally:
-            for action, text in texts.items():
-                action.help = text
+            for action, original in texts.items():
+                action.help = original
+        command = str(self.prog).rpartition(" ")[2]
+        return tidy_texts(arrange_help(text, self.format_shared(), command) if is_whole else text)
+
+    def format_shared(self) -> str:
+        """Return the help of the options that all networks, and all datasets, have."""
+        parser = LightningParser(add_help=False)
+        parser.add_class_arguments(ImageClassifier, "model", skip=set(ARGS_FROM_DATA))
+        parser.add_class_arguments(ImageDataModule, "data")
+        return parser.format_help()
