@@ -3,6 +3,7 @@
 Nothing here imports PyTorch or Lightning, so that `--help` and an unknown command respond at once.
 """
 
+import contextlib
 import gc
 import importlib
 import io
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 from typing import NamedTuple, NoReturn, TextIO
 
@@ -198,7 +200,7 @@ def import_without_gc(name: str) -> ModuleType:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with defer_scipy_signal():
+        with defer_scipy_signal(), show_loading():
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
@@ -209,6 +211,19 @@ def import_without_gc(name: str) -> ModuleType:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def show_loading() -> Iterator[None]:
+    """Show on a terminal that libraries are imported, which takes some seconds, and remove the text at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print("loading PyTorch and Lightning ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def exit_with_error(error: UserError) -> NoReturn:

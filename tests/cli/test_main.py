@@ -14,7 +14,7 @@ from helpers.processes import REPOSITORY
 from helpers.runs import FIT_DIGITS
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from classifier.cli.main import COMMANDS, find_user_error, main
+from classifier.cli.main import COMMANDS, find_user_error, import_without_gc, main
 from classifier.errors import SettingError, UserError
 
 HEAVY_PACKAGES = {"torch", "lightning", "jsonargparse"}
@@ -237,3 +237,15 @@ def test_help_of_a_network_names_the_program_and_only_what_can_be_set(command, c
     assert (stop.value.code, printed.splitlines()[0]) == (0, "usage: python -m classifier fit [options]")
     assert "--model.lr LR" in printed
     assert "image_shape" not in printed
+
+
+def test_loading_of_libraries_is_shown_only_on_a_terminal_and_then_removed(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    for name, shown in (("json.tool", ""), ("json.tool", "loading PyTorch and Lightning ...\r\033[K")):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        import_without_gc(name)
+        assert terminal.getvalue() == shown
+        terminal.isatty = lambda: True
+    import_without_gc("json.tool")  # again
+    assert terminal.getvalue() == shown
