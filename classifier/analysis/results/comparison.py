@@ -144,7 +144,7 @@ def compare_runs(
     if len(pairs) > 1:
         of = "of every two" if is_complete else f"each with {sides[0].name}"
         correction = f"{len(pairs)} comparisons, {of}; p values are corrected by Holm's method, intervals are not"
-    more = f" (and {len(problems) - 1} more pairs)" if len(problems) > 1 else ""
+    more = f" (and {len(problems) - 1} more pair{'s' * (len(problems) > 2)})" if len(problems) > 1 else ""
     return RunComparisons(
         [group for group in groups if len(group.runs) > 1],
         [describe_comparison(pair, test, names) for pair, test in zip(pairs, tests, strict=True)],

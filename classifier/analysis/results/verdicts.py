@@ -46,8 +46,12 @@ def describe_chance(outcome: Outcome, counts: PairedCounts, covers_zero: bool) -
     """Return why a difference is not significant."""
     decisive = counts.only_first + counts.only_second
     if not outcome.over_seeds and decisive < MIN_DECISIVE:
-        runs = f"only {decisive:,} of {counts.num_images:,} images" if counts.num_images > 1 else "only one image"
-        return f"within chance: {runs} can show a difference, and fewer than {MIN_DECISIVE} are not enough"
+        if counts.num_images == 1:
+            return "within chance: there is only one image"
+        images = f"only {decisive:,} of {counts.num_images:,} images {'is' if decisive == 1 else 'are'}"
+        return (
+            f"within chance: {images} classified correctly by just one of them, and at least {MIN_DECISIVE} are needed"
+        )
     if covers_zero:
         return "within chance"
     if outcome.p_value <= SIGNIFICANCE:
