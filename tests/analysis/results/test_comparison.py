@@ -37,7 +37,7 @@ def test_two_runs_are_compared_by_image_and_by_class():
     assert comparison.p_value == pytest.approx(binomtest(2, 22).pvalue)
     assert comparison.corrected_p_value == comparison.p_value
     assert not comparison.over_seeds
-    assert comparison.verdict.startswith("v1 is better than v0 by 30 points (95%: 15 to ")
+    assert comparison.verdict.startswith("v1 is better than v0 by 30 points (95%: 16 to 43)")
     rows = [(row.name, row.num_images, row.only_first, row.only_second) for row in comparison.classes]
     assert rows == [("class 0", 20, 1, 7), ("class 1", 20, 0, 7), ("class 2", 20, 1, 6)]
     assert comparison.classes[1].difference == paired_difference(PairedCounts(12, 0, 7, 1))
