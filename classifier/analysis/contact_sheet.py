@@ -9,17 +9,24 @@ from classifier.plots import caption_file, plot_images
 
 
 def select_images(inspection: Inspection, findings: Findings) -> list[tuple[str, list[int]]]:
-    """Return the first images of each kind of finding, and the kind in at most 12 characters.
+    """Return the first images of each kind of finding, and two lines of a caption that describe the kind.
 
     A pair is shown once, under the most serious kind.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
+
+    Returns:
+        The text, and the indices of two images, or of one for a class that is too small.
     """
     pairs = {
-        "leak": findings.leaks,
-        "near leak": findings.near_leaks,
-        "two labels": findings.conflicts,
-        "near, 2 lab.": findings.near_conflicts,
-        "duplicate": [(group[0], group[1]) for group in findings.groups],
-        "near dupl.": findings.near,
+        "same image,\ntwo splits": findings.leaks,
+        "similar image,\ntwo splits": findings.near_leaks,
+        "same image,\ntwo classes": findings.conflicts,
+        "similar image,\ntwo classes": findings.near_conflicts,
+        "same image,\ntwo files": [(group[0], group[1]) for group in findings.groups],
+        "similar image,\ntwo files": findings.near,
     }
     selected: list[tuple[str, list[int]]] = []
     shown: set[frozenset[int]] = set()
@@ -30,7 +37,7 @@ def select_images(inspection: Inspection, findings: Findings) -> list[tuple[str,
     for name in findings.small_classes:
         label = inspection.class_names.index(name)
         if images := (inspection.labels == label).nonzero()[0].tolist():
-            selected.append(("small class", images[:1]))
+            selected.append(("class with\nfew images", images[:1]))
             break
     return selected
 
@@ -39,6 +46,10 @@ def plot_findings(inspection: Inspection, findings: Findings) -> Figure | None:
     """Return a figure of the first pair of each kind, side by side, or None if there is nothing to show.
 
     The captions contain the class, the kind of the finding, the split, and the end of the file's name.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
     """
     selected = select_images(inspection, findings)
     if not selected:
@@ -50,4 +61,5 @@ def plot_findings(inspection: Inspection, findings: Findings) -> Figure | None:
         for index in images
     ]
     labels = torch.from_numpy(inspection.labels)[indices]
-    return plot_images(inspection.get_images(indices), labels, inspection.class_names, notes=notes, title="first found")
+    title = "the first example of each problem"
+    return plot_images(inspection.get_images(indices), labels, inspection.class_names, notes=notes, title=title)

@@ -13,7 +13,12 @@ WIDTH = 30  # characters of a class name
 
 
 def describe_problems(inspection: Inspection, findings: Findings) -> list[str]:
-    """Return one short text for every kind of finding that makes a dataset unfit for use; `strict` fails for them."""
+    """Return one short text for every kind of finding that makes a dataset unfit for use; `strict` fails for them.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
+    """
     kinds = {
         "unreadable files": len(inspection.unreadable),
         "validation or test images that are also in the training set": len(findings.leaks),
@@ -27,7 +32,12 @@ def describe_problems(inspection: Inspection, findings: Findings) -> list[str]:
 
 
 def to_dict(inspection: Inspection, findings: Findings) -> dict[str, Any]:
-    """Return everything that is known as values that JSON can contain. The keys are documented in `docs/data.md`."""
+    """Return everything that is known as values that JSON can contain. The keys are documented in `docs/data.md`.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
+    """
 
     def describe(indices: Iterable[int]) -> list[dict[str, str]]:
         """Return name, class and split of images."""
@@ -66,7 +76,12 @@ def to_dict(inspection: Inspection, findings: Findings) -> dict[str, Any]:
 
 
 def to_text(inspection: Inspection, findings: Findings) -> str:
-    """Return a description of about one screen, also for very many classes and findings."""
+    """Return a description of about one screen, also for very many classes and findings.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
+    """
     channels, height, width = inspection.image_shape
     lines = [
         f"{inspection.name}: {len(inspection.labels):,} images in {len(inspection.class_names):,} classes, decoded to "
@@ -87,7 +102,12 @@ def to_text(inspection: Inspection, findings: Findings) -> str:
 
 
 def format_findings(inspection: Inspection, findings: Findings) -> list[str]:
-    """Return the lines about duplicates, leaks, conflicting labels and small classes."""
+    """Return the lines about duplicates, leaks, conflicting labels and small classes.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it.
+    """
 
     def join(indices: Sequence[int], sign: str) -> str:
         """Return the names, splits and classes of images in one line."""
@@ -119,7 +139,14 @@ def format_findings(inspection: Inspection, findings: Findings) -> list[str]:
 
 
 def format_list(title: str, texts: Sequence[str], shown: int = MAX_EXAMPLES, total: int | None = None) -> list[str]:
-    """Return a line with a title and a number, and lines with the first texts; only "none" if the number is 0."""
+    """Return a line with a title and a number, and lines with the first texts; only "none" if the number is 0.
+
+    Args:
+        title: What the texts are about.
+        texts: The texts, at least `shown` of them if there are so many.
+        shown: Number of texts that are shown.
+        total: The number in the title; by default, the number of texts.
+    """
     total = len(texts) if total is None else total
     if not total:
         return [f"{title}: none"]
@@ -127,7 +154,12 @@ def format_list(title: str, texts: Sequence[str], shown: int = MAX_EXAMPLES, tot
 
 
 def format_counts(inspection: Inspection, findings: Findings) -> list[str]:
-    """Return a table of images per class and split: the smallest classes, and the sum of all."""
+    """Return a table of images per class and split: the smallest classes, and the sum of all.
+
+    Args:
+        inspection: What is known of a dataset.
+        findings: What is wrong with it; the classes in `small_classes` come first.
+    """
     counts, names = count_images(inspection), inspection.class_names
     rows = [(name, [column[label] for column in counts.values()]) for label, name in enumerate(names)]
     rows.sort(key=lambda row: (row[0] not in findings.small_classes, sum(row[1])))
@@ -145,7 +177,12 @@ def format_counts(inspection: Inspection, findings: Findings) -> list[str]:
 
 
 def format_files(files: FileFacts, image_shape: tuple[int, int, int]) -> list[str]:
-    """Return the lines about the sizes and the kinds of pixels of files."""
+    """Return the lines about the sizes and the kinds of pixels of files.
+
+    Args:
+        files: Facts about the files.
+        image_shape: Channels, height and width of the decoded images.
+    """
     (w0, w1, w2), (h0, h1, h2) = files.widths, files.heights
     low, middle, high = files.aspects
     modes = ", ".join(f"{mode} {count:,}" for mode, count in files.modes.items())

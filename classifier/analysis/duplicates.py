@@ -76,7 +76,15 @@ def find_near_duplicates(thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def split_pairs(codes: np.ndarray, count: int) -> np.ndarray:
-    """Return pairs (P, 2) that were encoded as the first index times `count` plus the second one."""
+    """Return pairs of indices that were encoded as the first index times `count` plus the second one.
+
+    Args:
+        codes: int64 (P,).
+        count: Number of images, above every index.
+
+    Returns:
+        An int64 array (P, 2).
+    """
     return np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1)
 
 
@@ -164,6 +172,9 @@ def keep_close(words: np.ndarray, first: np.ndarray, second: np.ndarray) -> tupl
         words: Packed hashes, uint64 (2, N).
         first: Indices of the first hash of every pair.
         second: Indices of the second ones.
+
+    Returns:
+        The indices of the first and of the second hash of the remaining pairs.
     """
     counts = np.zeros(len(first), dtype=np.uint8)
     for column in words:
@@ -174,7 +185,7 @@ def keep_close(words: np.ndarray, first: np.ndarray, second: np.ndarray) -> tupl
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
-    """Return rows of up to 128 bits as uint64 (2, N)."""
+    """Return rows of up to 128 bits, a bool array (N, B), as uint64 (2, N)."""
     padded = np.zeros((len(bits), 128), dtype=bool)
     padded[:, : bits.shape[1]] = bits
     return np.ascontiguousarray(np.packbits(padded, axis=1).view(np.uint64).T)

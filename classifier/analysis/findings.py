@@ -38,7 +38,11 @@ class Findings:
 
 
 def count_images(inspection: Inspection) -> dict[str, list[int]]:
-    """Return the number of readable images of every class in the order of the labels, by split."""
+    """Return the number of readable images of every class in the order of the labels, by split.
+
+    Args:
+        inspection: What is known of a dataset, as `inspect_data` returns it.
+    """
     num_classes = len(inspection.class_names)
     return {
         split: np.bincount(inspection.labels[inspection.splits == split], minlength=num_classes).tolist()
@@ -47,7 +51,14 @@ def count_images(inspection: Inspection) -> dict[str, list[int]]:
 
 
 def find_problems(inspection: Inspection) -> Findings:
-    """Return what is wrong with the images of a dataset."""
+    """Return what is wrong with the images of a dataset.
+
+    Args:
+        inspection: What is known of the dataset, as `inspect_data` returns it.
+
+    Returns:
+        The findings, in which images are named by their indices in `inspection`.
+    """
     labels, splits = inspection.labels.tolist(), inspection.splits.tolist()
     groups = [group.tolist() for group in find_groups(inspection.hashes)]
     near = [(int(a), int(b)) for a, b in inspection.near]
@@ -86,7 +97,14 @@ def find_problems(inspection: Inspection) -> Findings:
 
 
 def find_small_classes(inspection: Inspection) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Return the classes with too few images, and the splits in which classes have none; see `Findings`."""
+    """Return the classes with too few images, and the splits in which classes have none; see `Findings`.
+
+    Args:
+        inspection: What is known of a dataset.
+
+    Returns:
+        The values of `small_classes` and `missing` of `Findings`.
+    """
     counts = count_images(inspection)
     totals = np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(inspection.class_names), np.int64)
     missing = {}

@@ -39,7 +39,7 @@ class FileFacts:
     modes: dict[str, int]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Inspection:
     """What is known of a dataset with N readable images.
 
@@ -90,13 +90,28 @@ class Inspection:
         raise IndexError(index)
 
     def get_name(self, index: int) -> str:
-        """Return the name of an image: its file or, as in "test #12", its index in a split."""
+        """Return the name of an image: its file or, as in "test #12", its index in a split.
+
+        Args:
+            index: Index of the image, from 0 to N - 1.
+
+        Raises:
+            IndexError: There is no such image.
+        """
         source, position = self._locate(index)
         name = source.name(position)
         return f"{self.splits[index]} {name}" if name == f"#{position}" else name
 
     def get_images(self, indices: list[int]) -> Tensor:
-        """Return images, uint8 (len(indices), C, H, W)."""
+        """Return images, uint8 (len(indices), C, H, W), on the CPU.
+
+        Args:
+            indices: Indices of the images, from 0 to N - 1.
+
+        Raises:
+            IndexError: There is no such image.
+            UserError: A file can no longer be read.
+        """
         located = [self._locate(index) for index in indices]
         return torch.cat([source.gather(torch.tensor([position])) for source, position in located]).cpu()
 
@@ -109,6 +124,9 @@ def inspect_data(data: ImageDataModule) -> Inspection:
     Args:
         data: Any dataset. It need not be prepared or set up.
 
+    Returns:
+        What is known of the dataset; `find_problems` returns what is wrong with it.
+
     Raises:
         UserError: Files cannot be found, or the images and labels of a dataset of your own do not fit together.
     """
@@ -116,7 +134,17 @@ def inspect_data(data: ImageDataModule) -> Inspection:
 
 
 def inspect_files(data: FileDataModule) -> Inspection:
-    """Inspect a dataset of image files; see `inspect_data`."""
+    """Inspect a dataset of image files; see `inspect_data`.
+
+    Args:
+        data: The dataset.
+
+    Returns:
+        What is known of the dataset, including its files.
+
+    Raises:
+        UserError: Files cannot be found.
+    """
     problem = None
     try:
         found = data.find_files()
@@ -132,27 +160,39 @@ def inspect_files(data: FileDataModule) -> Inspection:
     }
     details, hashes = contents.details, contents.hashes.numpy()
     thumbnails = np.empty((0, 16, 16), np.uint8) if details is None else details.thumbnails.numpy()
+    near, near_is_complete = find_near(hashes, thumbnails)
     return Inspection(
-        f"{type(data).__name__} {data.describe()}",
-        data.class_names,
-        data.image_shape,
-        found.labels[kept],
-        splits,
-        {split: part for split, part in sources.items() if len(part)},
-        hashes,
-        *find_near(hashes, thumbnails),
-        contents.darkest,
-        contents.brightest,
-        contents.max_value,
-        describe_files(contents, data.image_shape) if len(kept) else None,
-        contents.problems,
-        found.unused.names,
-        problem,
+        name=f"{type(data).__name__} {data.describe()}",
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        labels=found.labels[kept],
+        splits=splits,
+        sources={split: part for split, part in sources.items() if len(part)},
+        hashes=hashes,
+        near=near,
+        near_is_complete=near_is_complete,
+        darkest=contents.darkest,
+        brightest=contents.brightest,
+        max_value=contents.max_value,
+        files=describe_files(contents, data.image_shape) if len(kept) else None,
+        unreadable=contents.problems,
+        unused=found.unused.names,
+        split_problem=problem,
     )
 
 
 def inspect_datasets(data: ImageDataModule) -> Inspection:
-    """Inspect a dataset by the images of its splits; see `inspect_data`."""
+    """Inspect a dataset by the images of its splits; see `inspect_data`.
+
+    Args:
+        data: The dataset, whose images are read in parts of `MEASURED_TOGETHER`.
+
+    Returns:
+        What is known of the dataset.
+
+    Raises:
+        UserError: Its images and labels do not fit together, or its files are missing.
+    """
     data.prepare_data()
     for stage in (["fit"] if "train" in data.splits else []) + (["test"] if "test" in data.splits else []):
         data.setup(stage)
@@ -165,22 +205,32 @@ def inspect_datasets(data: ImageDataModule) -> Inspection:
             images = source.get_range(start, min(start + MEASURED_TOGETHER, len(source))).cpu()
             parts.append((make_thumbnails(images).numpy(), int(images.min()), int(images.max())))
     thumbnails, lowest, highest = zip(*parts, strict=True)
+    near, near_is_complete = find_near(hashes, np.concatenate(thumbnails))
     return Inspection(
-        type(data).__name__,
-        data.class_names,
-        data.image_shape,
-        np.concatenate(labels),
-        np.repeat(list(sources), [len(source) for source in sources.values()]),
-        sources,
-        hashes,
-        *find_near(hashes, np.concatenate(thumbnails)),
-        min(lowest),
-        max(highest),
+        name=type(data).__name__,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        labels=np.concatenate(labels),
+        splits=np.repeat(list(sources), [len(source) for source in sources.values()]),
+        sources=sources,
+        hashes=hashes,
+        near=near,
+        near_is_complete=near_is_complete,
+        darkest=min(lowest),
+        brightest=max(highest),
     )
 
 
 def find_near(hashes: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return near duplicates among the first images of every content hash; see `find_near_duplicates`."""
+    """Return near duplicates among the first images of every content hash; see `find_near_duplicates`.
+
+    Args:
+        hashes: Content hashes (N,), int64.
+        thumbnails: uint8 (N, SIDE, SIDE); see `make_thumbnails`.
+
+    Returns:
+        Pairs of indices, int64 (P, 2), and whether the search was complete.
+    """
     _, first = np.unique(hashes, return_index=True)
     first = np.sort(first)
     pairs, is_complete = find_near_duplicates(thumbnails[first])
@@ -188,7 +238,12 @@ def find_near(hashes: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, b
 
 
 def describe_files(contents: Contents, image_shape: tuple[int, int, int]) -> FileFacts | None:
-    """Return facts about the readable files, of which there is at least one, or None if they are not known."""
+    """Return facts about the readable files, or None if they are not known.
+
+    Args:
+        contents: What is known of the files, at least one of which is readable.
+        image_shape: Channels, height and width of the decoded images.
+    """
     if contents.details is None:
         return None
     sizes, details = contents.details.sizes.numpy(), contents.details

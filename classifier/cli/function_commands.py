@@ -52,7 +52,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
         parser.add_argument("paths", metavar="PATH", nargs="+", type=str, help="Image files, and folders of them.")
     parser.add_function_arguments(function, as_group=False, skip={"paths", "allow_import", "data", "strict"})
     if "strict" in parameters:  # jsonargparse would require a value
-        parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
+        parser.add_argument("--strict", type=bool, nargs="?", const=True, default=False, help=STRICT_HELP)
     if has_data:
         data_settings.add_data_option(parser)
     if has_data or "allow_import" in parameters:  # jsonargparse would read a list only as [PACKAGE]

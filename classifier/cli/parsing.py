@@ -4,10 +4,12 @@ import inspect
 import itertools
 import pydoc
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentParser, Namespace, set_dumper, set_parsing_settings
 
 from classifier.class_paths import list_subclasses
 from classifier.cli.suggestions import describe_suggestion, suggest_class, suggest_for_argument, suggest_option
@@ -133,6 +135,19 @@ def put_configs_first(argv: list[str], replace: Callable[[str], str] = str) -> l
         else:
             others.append(argument)  # without a value, which the parser reports
     return [*files, *others]
+
+
+def dump_yaml(data: Any) -> str:
+    """Return YAML that standard output can encode; a text with other characters is quoted, with escapes for these."""
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return yaml.safe_dump(data, sort_keys=False)
+    return text
+
+
+set_dumper("yaml", dump_yaml)
 
 
 class OneLineErrorParser(ArgumentParser):

@@ -1,6 +1,7 @@
 """Split labelled images into training, validation and test sets."""
 
 import hashlib
+import math
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal, TypeAlias
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classifier.data.group_splits import TOP, hold_out_groups
 from classifier.errors import SettingError
 
 Amount: TypeAlias = int | float | Literal["all"]  # a number of images, a fraction of them, or all
@@ -25,7 +27,6 @@ SUFFIXES = ("set", "data", "images", "split")
 NAME = re.compile(rf"({'|'.join(VARIANTS)})[\s_.-]*({'|'.join(SUFFIXES)})?[\s_.-]*\d*")
 # Words in the names of folders that are parts of a dataset, but not of a known split.
 UNCLEAR = ("eval", "evaluation", "fold", "holdout", "split", "trainval")
-TOP = 2**63  # positions are from 0 to below this number
 
 
 def find_split(name: str) -> str | None:
@@ -139,13 +140,13 @@ def hold_out(
 
     Args:
         labels: Class indices (N,), int64.
-        positions: Positions (N,) from `get_positions`, int64. Images with the same position stay together; the number
-            of images is then approximate.
+        positions: Positions (N,) from `get_positions`, int64. Images with the same position are a group, which stays
+            together; the number of images is then as near to `amount` as the sizes of the groups allow.
         amount: A number of images (int), or a fraction above 0 and below 1 (float).
         option: Name of the option that sets the amount, for the error message.
         class_names: Names of the classes, for the error message.
-        keep: Number of images of every class that are not chosen, if the class has more than these; at least 1.
-            Groups keep one image.
+        keep: Number of images of every class, or of groups that contain some, that are not chosen, if the class has
+            more than these; at least 1.
 
     Returns:
         A bool mask (N,) of the chosen images.
@@ -165,7 +166,13 @@ def hold_out(
             f"has an image on both sides, not {amount:,}"
         )
     if len(np.unique(positions)) < len(positions):
-        return _hold_out_groups(labels, positions, amount, option, class_names)
+        chosen, impossible = hold_out_groups(labels, positions, amount, len(class_names), keep)
+        if impossible is not None:
+            raise SettingError(
+                f"{option} {amount} is not possible: the images of the class {class_names[impossible]!r} are in too "
+                "few groups to have some on both sides"
+            )
+        return chosen
     if isinstance(amount, int):
         quotas = _allocate(counts, most, amount)
     else:
@@ -187,8 +194,23 @@ def hold_out_unnamed(labels: Tensor, amount: Amount, option: str, class_names: S
         SettingError: A class would be left without an image on one side.
     """
     number = amount if isinstance(amount, int) else round(float(amount) * len(labels))
+    least = len(labels.unique())
+    if not isinstance(amount, int) and not least <= number <= len(labels) - least:
+        fraction = _round_up(least / len(labels))
+        bound = f"at least {fraction:g}" if number < least else f"at most {round(1 - fraction, 12):g}"
+        raise SettingError(
+            f"{option} {amount} would hold out {number:,} of {len(labels):,} images: use {bound}, or a number of "
+            f"images from {least:,} to {len(labels) - least:,}, so that each of the {least:,} classes has an image on "
+            "both sides"
+        )
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     return torch.from_numpy(hold_out(labels.numpy(), order.argsort().numpy(), number, option, class_names))
+
+
+def _round_up(value: float) -> float:
+    """Return a positive value rounded up to two significant digits."""
+    digits = 1 - math.floor(math.log10(value))
+    return math.ceil(value * 10**digits) / 10**digits
 
 
 def _allocate(counts: np.ndarray, most: np.ndarray, amount: int) -> np.ndarray:
@@ -208,33 +230,3 @@ def _allocate(counts: np.ndarray, most: np.ndarray, amount: int) -> np.ndarray:
         gains = np.where(possible, step * (shares - quotas), -np.inf)
         quotas[int(gains.argmax())] += step
     return quotas
-
-
-def _hold_out_groups(
-    labels: np.ndarray, positions: np.ndarray, amount: Amount, option: str, class_names: Sequence[str]
-) -> np.ndarray:
-    """Choose groups of images with the lowest positions; see `hold_out`."""
-    fraction = amount / len(labels) if isinstance(amount, int) else float(amount)
-    chosen = positions < int(fraction * TOP)
-    present = np.bincount(labels, minlength=len(class_names)) > 0
-
-    def list_missing(mask: np.ndarray) -> set[tuple[bool, int]]:
-        """Return the sides (True for the chosen images) and the classes that have no image there."""
-        sides = ((side, np.bincount(labels[mask == side], minlength=len(class_names)) == 0) for side in (True, False))
-        return {(side, int(label)) for side, empty in sides for label in np.flatnonzero(empty & present)}
-
-    missing = list_missing(chosen)
-    while missing:
-        side, label = min(missing)
-        groups = np.unique(positions[(labels == label) & (chosen != side)])
-        for position in groups if side else groups[::-1]:
-            moved = np.where(positions == position, side, chosen)
-            if (now := list_missing(moved)) < missing:
-                chosen, missing = moved, now
-                break
-        else:
-            raise SettingError(
-                f"{option} {amount} is not possible: the images of the class {class_names[label]!r} are in too "
-                "few groups to have some on both sides"
-            )
-    return chosen

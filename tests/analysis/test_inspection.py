@@ -98,14 +98,17 @@ def test_the_contact_sheet_shows_the_first_of_each_kind_with_pairs_next_to_each_
     inspection, findings = faulty
     selected = [(kind, [inspection.get_name(i)[5:] for i in images]) for kind, images in select_images(*faulty)]
     assert selected == [
-        ("leak", LEAK),
-        ("near leak", NEAR),
-        ("two labels", CONFLICT),
-        ("duplicate", TWINS),
-        ("small class", ["train/fly/0.png"]),
+        ("same image,\ntwo splits", LEAK),
+        ("similar image,\ntwo splits", NEAR),
+        ("same image,\ntwo classes", CONFLICT),
+        ("same image,\ntwo files", TWINS),
+        ("class with\nfew images", ["train/fly/0.png"]),
     ]
     captions = [text.get_text() for text in plot_findings(inspection, findings).axes[0].texts][1:]
-    assert captions[:2] == ["ant\nleak\ntest\nleak.png", "ant\nleak\ntrain\n0.png"]
+    assert captions[:2] == [
+        "ant\nsame image,\ntwo splits\ntest\nleak.png",
+        "ant\nsame image,\ntwo splits\ntrain\n0.png",
+    ]
     assert len(captions) == 9
 
 

@@ -4,8 +4,17 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
-from classifier.data.splits import assign_splits, find_split, get_positions, hold_out, list_splits, looks_like_split
+from classifier.data.splits import (
+    assign_splits,
+    find_split,
+    get_positions,
+    hold_out,
+    hold_out_unnamed,
+    list_splits,
+    looks_like_split,
+)
 from classifier.errors import SettingError
 
 NAMES = ("ant", "bee", "cat")
@@ -100,6 +109,24 @@ def test_number_that_leaves_a_class_without_images_is_refused(amount):
     labels, keys = make_keys((5, 5, 4))
     with pytest.raises(SettingError, match=rf"^test_split must be from 3 to 11, so that each .*, not {amount}"):
         hold_out_keys(labels, keys, amount)
+
+
+@pytest.mark.parametrize(
+    ("amount", "message"),
+    [
+        (
+            0.001,
+            "val_split 0.001 would hold out 0 of 200 images: use at least 0.015, or a number of images from 3 to 197",
+        ),
+        (0.999, "val_split 0.999 would hold out 200 of 200 images: use at most 0.985, or a number of images from 3 to"),
+    ],
+)
+def test_fraction_of_images_without_names_that_is_too_small_or_large_is_answered_with_a_valid_one(amount, message):
+    labels = torch.arange(200) % 3
+    with pytest.raises(SettingError, match=f"^{re.escape(message)}"):
+        hold_out_unnamed(labels, amount, "val_split", NAMES)
+    valid = float(re.search(r"at \w+ ([\d.]+)", message)[1])
+    assert hold_out_unnamed(labels, valid, "val_split", NAMES).sum() in (3, 197)
 
 
 @pytest.mark.parametrize("seed", range(20))

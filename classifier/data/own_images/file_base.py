@@ -15,11 +15,11 @@ from classifier.data.image_files.resizing import Resize
 from classifier.data.own_images.cache import DiskCache, describe_old_cache
 from classifier.data.own_images.cache_entries import Contents
 from classifier.data.own_images.contents import load_contents
-from classifier.data.own_images.found_files import FoundFiles, make_source, order_files
+from classifier.data.own_images.found_files import FoundFiles, locate_problems, make_source, order_files
 from classifier.data.own_images.layout import normalise
 from classifier.data.own_images.listing import LabelledFiles
-from classifier.data.own_images.repeats import NAMES, describe_lost_classes, describe_repeats
-from classifier.data.own_images.reports import check_contents, report
+from classifier.data.own_images.repeats import describe_lost_classes, describe_repeats
+from classifier.data.own_images.reports import check_contents, describe_found, report
 from classifier.data.sources import ImageSource
 from classifier.data.splits import Amount, assign_splits, list_splits
 from classifier.errors import UserError, require
@@ -154,7 +154,15 @@ class FileDataModule(ImageDataModule):
         self._load()
 
     def setup(self, stage: str) -> None:
-        """Read the splits that a stage needs; for `test`, report which part of the images is evaluated."""
+        """Read the splits that a stage needs; for `test`, report which part of the images is evaluated.
+
+        Raises:
+            SettingError: There are no training images, because all images are test images.
+        """
+        require(
+            stage not in ("fit", "validate") or self.hparams.test_split != "all",
+            "test_split all makes every image a test image, for the command test: to train, leave it out",
+        )
         super().setup(stage)
         if stage == "test" and not {"val", "test"} & self.given_splits and self.hparams.test_split != "all":
             share = f"{len(self.datasets['test']):,} of {len(self.labels):,} images"
@@ -193,11 +201,16 @@ class FileDataModule(ImageDataModule):
         return order_files(found, splits, self.splits, self.decoding)
 
     def decode_files(self, found: FoundFiles) -> Contents:
-        """Return what is known of files after decoding, from the cache if possible; unreadable files are no error."""
+        """Return what is known of files after decoding, from the cache if possible; unreadable files are no error.
+
+        The message about an unreadable file of a table begins with the line on which it is listed.
+        """
         h, files = self.hparams, found.files
         in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
         disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)
-        return load_contents(files, in_memory, disk_cache, num_for_range=int((found.splits == "train").sum()))
+        contents = load_contents(files, in_memory, disk_cache, num_for_range=int((found.splits == "train").sum()))
+        contents.problems = locate_problems(found, contents, self.describe())
+        return contents
 
     def _load(self) -> ImageSource:
         """Return the source of all images, ordered by split; it is created once."""
@@ -226,13 +239,8 @@ class FileDataModule(ImageDataModule):
 
     def _report_found(self, found: FoundFiles) -> None:
         """Print one line with the numbers of images by split, and of files that are not used."""
-        splits, unused = found.splits, found.unused
-        counts = ", ".join(f"{int((splits == split).sum()):,} {NAMES[split]}" for split in self.splits)
-        notes = [f"{self.describe()}: {len(splits):,} images in {len(self.class_names):,} classes ({counts})"]
-        if "test" not in self.splits:
-            notes.append("no test images, so the validation images are evaluated in their place")
-        for split, option in (("val", self.hparams.val_split), ("test", self.hparams.test_split)):
-            if split in self.given_splits and option and self.hparams.test_split != "all":
-                notes.append(f"{split}_split has no effect, because there are {NAMES[split]} images")
-        notes += [text for text in (unused.describe(str(self.root)), describe_old_cache(self.root)) if text]
+        amounts = {"val": self.hparams.val_split, "test": self.hparams.test_split}
+        notes = describe_found(found, self.splits, self.given_splits, amounts, self.class_names)
+        notes[0] = f"{self.describe()}: {notes[0]}"
+        notes += [text for text in (found.unused.describe(str(self.root)), describe_old_cache(self.root)) if text]
         report("; ".join(notes))

@@ -39,7 +39,7 @@ class ImageFolder(FileDataModule):
         """Return the image files in all class folders.
 
         Raises:
-            UserError: A class folder contains no image file, or a folder cannot be listed.
+            UserError: A class has no training images, a split has no images, or a folder cannot be listed.
         """
         found, root = LabelledFiles(), self.root
         for parent in dict.fromkeys([root, *self.layout.folders.values()]):
@@ -47,17 +47,21 @@ class ImageFolder(FileDataModule):
                 found.unused.add(HIDDEN if Path(path).name.startswith(".") else "not in a class folder", path)
         found.unused.add("folder of no split", *(str(root / name) for name in self.layout.unused))
         visited = self._identify_folders()
+        first = next(iter(self.layout.classes))
         for split, classes in self.layout.classes.items():
+            num_before = len(found.paths)
             for label, name in enumerate(self.class_names):
                 if name not in classes:
                     continue
                 folder = str(classes[name])
-                paths, unused = list_image_files([folder], visited)
+                paths, unused = list_image_files([folder], visited, may_be_empty=split != first)
                 found.paths += paths
                 found.labels += [label] * len(paths)
                 found.keys += [make_key(f"{name}{path.removeprefix(folder)}") for path in paths]
                 found.splits += [split] * len(paths)
                 found.unused.merge(unused)
+            if len(found.paths) == num_before:
+                raise UserError(f"the class folders in {make_printable(self.layout.folders[split])} contain no images")
         return found
 
     def _identify_folders(self) -> set[FolderId]:

@@ -21,12 +21,14 @@ class FoundFiles(NamedTuple):
         labels: Class indices (N,), int64.
         splits: "train", "val" or "test" for every file (N,).
         unused: Files that were found and are not used.
+        lines: Lines of the table on which the images are listed (N,), int64, or an empty array if there is no table.
     """
 
     files: ImagesInFiles
     labels: np.ndarray
     splits: np.ndarray
     unused: UnusedFiles
+    lines: np.ndarray
 
 
 def order_files(found: LabelledFiles, splits: np.ndarray, order: Sequence[str], decoding: Decoding) -> FoundFiles:
@@ -41,7 +43,24 @@ def order_files(found: LabelledFiles, splits: np.ndarray, order: Sequence[str], 
     indices = np.concatenate([np.flatnonzero(splits == split) for split in order])
     paths = [found.paths[i] for i in indices.tolist()]
     labels = np.array(found.labels, dtype=np.int64)[indices]
-    return FoundFiles(ImagesInFiles(paths, decoding), labels, splits[indices], found.unused)
+    lines = np.array(found.lines, dtype=np.int64)
+    if len(lines):
+        lines = lines[indices]
+    return FoundFiles(ImagesInFiles(paths, decoding), labels, splits[indices], found.unused, lines)
+
+
+def locate_problems(found: FoundFiles, contents: Contents, where: str) -> list[str]:
+    """Return the messages about unreadable files, for a table with the lines on which the files are listed.
+
+    Args:
+        found: N files.
+        contents: What is known of them, with one message per unreadable file in the order of the files.
+        where: The path of the table.
+    """
+    if not len(found.lines):
+        return contents.problems
+    lines = np.delete(found.lines, contents.kept.numpy()).tolist()
+    return [f"{where}, line {line}: {text}" for line, text in zip(lines, contents.problems, strict=True)]
 
 
 def make_source(files: ImagesInFiles, contents: Contents) -> ImageSource:

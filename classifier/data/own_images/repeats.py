@@ -7,6 +7,7 @@ import numpy as np
 from classifier.errors import make_printable
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
+MAX_NAMES = 10  # of classes in a message
 
 
 def find_groups(hashes: np.ndarray) -> list[np.ndarray]:
@@ -81,6 +82,6 @@ def describe_lost_classes(
     for split in NAMES:
         lost = set(all_labels[all_splits == split].tolist()) - set(labels[splits == split].tolist())
         if lost:
-            names = ", ".join(class_names[label] for label in sorted(lost)[:10])
+            names = ", ".join(class_names[label] for label in sorted(lost)[:MAX_NAMES])
             lines.append(f"no {NAMES[split]} image of these classes can be read: {names}")
     return lines

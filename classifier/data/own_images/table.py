@@ -99,6 +99,7 @@ class ImageTable(FileDataModule):
                 for row in self.rows
             ],
             splits=[row.split for row in self.rows],
+            lines=[row.line for row in self.rows],
         )
 
     def describe(self) -> str:

@@ -143,7 +143,8 @@ def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
     assert "(32 images)" in printed
     assert "held out" not in printed
     status, line = fail("fit", "--data", "ImageFolder", "--data.root", plain_root, "--data.test_split", "all")
-    assert (status, "ImageFolder has no training images" in line) == (2, True), line
+    assert status == 2
+    assert line.endswith("test_split all makes every image a test image, for the command test: to train, leave it out")
 
 
 def test_folder_with_some_of_the_classes_can_be_evaluated_with_the_labels_of_the_checkpoint(plain_root, run, fail):
@@ -179,6 +180,22 @@ def test_files_that_are_not_used_are_counted_by_reason(split_root, capsys):
             "1 (folder that is already read: test/ant/more)"
         )
     )
+
+
+def test_empty_class_folder_is_treated_as_a_missing_one_except_in_the_training_set(split_root, capsys, fail):
+    for file in (split_root / "test/ant").iterdir():
+        file.unlink()
+    lines = []
+    for _ in range(2):
+        assert open_folder(split_root).datasets["test"].labels.unique().tolist() == [0, 2]
+        lines.append(capsys.readouterr().out)
+        shutil.rmtree(split_root / "test/ant", ignore_errors=True)
+    assert "(36 training, 10 test); no test images of the class ant; not used: " in lines[0]
+    assert lines[0] == lines[1]
+    for file in (split_root / "test").glob("*/*.*"):
+        file.unlink()
+    status, line = fail("fit", "--data", "ImageFolder", "--data.root", split_root)
+    assert (status, line.endswith(f"the class folders in {split_root}/test contain no images")) == (1, True), line
 
 
 def test_broken_files_are_skipped_on_request_and_named(split_root, capsys):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from classifier import MLP, ImageFolder, ImageTable
+from classifier.analysis.inspection import inspect_data
 from classifier.data.image_files.decoding import read_image
 from classifier.errors import UserError
 
@@ -68,6 +69,34 @@ def test_spreadsheets_can_write_the_table(photos, delimiter):
     file = write_table(*rows, "", header=header, encoding="utf-8-sig")
     data = ImageTable(file, path_column="Datei", label_column="Klasse")
     assert data.class_names == ("b", "größe, =1+1")
+
+
+def test_file_that_cannot_be_read_is_reported_with_its_line(photos, tmp_path, capsys):
+    (tmp_path / "photos/05.png").unlink()
+    (tmp_path / "photos/08.png").write_text("no image")
+    file = write_table("", *(f"{path},{'ab'[i % 2]}" for i, path in enumerate(photos)))
+    missing, broken = "labels.csv, line 8: photos/05.png cannot be read", "labels.csv, line 11: photos/08.png is not"
+    for options in ({}, {"test_split": "all"}):
+        with pytest.raises(UserError, match=rf"^repair or remove 2 of 24 files(?s:.*){missing}|{broken}") as error:
+            ImageTable(file, image_size=8, **options).prepare_data()
+        assert all(text in str(error.value) for text in (missing, broken))
+    data = open_table(file, skip_broken=True)
+    assert missing in capsys.readouterr().out
+    assert sum(map(len, data.datasets.values())) == 22
+    assert {text.partition(" cannot")[0].partition(" is")[0] for text in inspect_data(data).unreadable} == {
+        "labels.csv, line 8: photos/05.png",
+        "labels.csv, line 11: photos/08.png",
+    }
+
+
+def test_number_that_groups_do_not_allow_is_missed_as_little_as_possible_and_reported(photos, capsys):
+    rows = [f"{path},{'ab'[i // 4 % 2]},patient {i // 4}" for i, path in enumerate(photos)]
+    data = open_table(write_table(*rows, header="path,label,group"), test_split=9)
+    assert len(data.datasets["test"]) == 8
+    assert "(16 training, 8 test); test_split 9 is not met exactly, because the images of" in capsys.readouterr().out
+    data = open_table("labels.csv", test_split=8)
+    assert len(data.datasets["test"]) == 8
+    assert "not met" not in capsys.readouterr().out
 
 
 def test_images_of_a_group_are_on_one_side_of_the_split(photos):
