@@ -49,11 +49,18 @@ def remove_unfinished(folder: Path, seconds: float = 0) -> None:
         seconds: Age of the hidden folders to remove, at least 0. With 0, no process may be writing to the folder.
     """
     newest = time.time() - seconds if seconds else float("inf")
+    with contextlib.suppress(OSError):
+        for path in list_unfinished(folder):
+            if path.stat().st_mtime < newest:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def list_unfinished(folder: Path) -> list[Path]:
+    """Return the hidden folders of `atomic_write` in a folder; none if the folder cannot be listed."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            is_ours = TEMPORARY_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
-            if is_ours and entry.stat().st_mtime < newest:
-                shutil.rmtree(entry.path, ignore_errors=True)
+        own = (entry for entry in entries if TEMPORARY_NAME.fullmatch(entry.name))
+        return [Path(entry.path) for entry in own if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 def read_zip(source: str | os.PathLike | IO[bytes]) -> io.BytesIO:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from classifier.analysis.file_facts import FileFacts
 from classifier.analysis.findings import Findings, Pair, count_images
-from classifier.analysis.inspection import FileFacts, Inspection
+from classifier.analysis.inspection import Inspection
 from classifier.errors import make_printable
 
 MAX_CLASSES, MAX_EXAMPLES = 10, 2  # that are shown

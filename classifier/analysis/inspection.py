@@ -1,6 +1,5 @@
 """Inspect a dataset: images per class and split, files, duplicates, leaks and conflicting labels."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +7,9 @@ import torch
 from torch import Tensor
 
 from classifier.analysis.duplicates import find_near_duplicates
+from classifier.analysis.file_facts import FileFacts, describe_files
 from classifier.data.base import ImageDataModule
 from classifier.data.image_files.thumbnails import make_thumbnails
-from classifier.data.own_images.cache_entries import Contents
 from classifier.data.own_images.file_base import FileDataModule
 from classifier.data.own_images.found_files import make_source
 from classifier.data.sources import ImageSource
@@ -18,25 +17,6 @@ from classifier.data.splits import SPLITS
 from classifier.errors import SettingError, one_line
 
 MEASURED_TOGETHER = 250  # images that are in memory at the same time
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """Sizes and kinds of pixels of image files.
-
-    Args:
-        widths: Smallest, median and largest width in pixels.
-        heights: Smallest, median and largest height in pixels.
-        aspects: Smallest, median and largest quotient of width and height.
-        num_enlarged: Number of files whose width and height are below those of the decoded images.
-        modes: Number of files by the kind of pixels, such as "RGB", "L" or "I;16"; the most frequent one first.
-    """
-
-    widths: tuple[int, int, int]
-    heights: tuple[int, int, int]
-    aspects: tuple[float, float, float]
-    num_enlarged: int
-    modes: dict[str, int]
 
 
 @dataclass(kw_only=True)
@@ -235,26 +215,3 @@ def find_near(hashes: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, b
     first = np.sort(first)
     pairs, is_complete = find_near_duplicates(thumbnails[first])
     return first[pairs], is_complete
-
-
-def describe_files(contents: Contents, image_shape: tuple[int, int, int]) -> FileFacts | None:
-    """Return facts about the readable files, or None if they are not known.
-
-    Args:
-        contents: What is known of the files, at least one of which is readable.
-        image_shape: Channels, height and width of the decoded images.
-    """
-    if contents.details is None:
-        return None
-    sizes, details = contents.details.sizes.numpy(), contents.details
-    widths, heights = sizes[:, 0], sizes[:, 1]
-    aspects = widths / heights
-    enlarged = (widths < image_shape[2]) & (heights < image_shape[1])
-    modes = Counter(details.mode_names[code] for code in details.modes.tolist())
-    return FileFacts(
-        (int(widths.min()), int(np.median(widths)), int(widths.max())),
-        (int(heights.min()), int(np.median(heights)), int(heights.max())),
-        (float(aspects.min()), float(np.median(aspects)), float(aspects.max())),
-        int(enlarged.sum()),
-        dict(modes.most_common()),
-    )

@@ -161,7 +161,7 @@ def hold_out_groups(
     Returns:
         A bool mask (N,) of the chosen images, and None, or a class that cannot have images on both sides.
     """
-    fraction = amount / len(labels) if isinstance(amount, int) else float(amount)
+    fraction = amount / len(labels) if isinstance(amount, int) else amount
     for kept in sorted({keep, 1}, reverse=True):
         groups = Groups(labels, positions, num_classes, kept)
         chosen, impossible = groups.complete(groups.positions < int(fraction * TOP))

@@ -166,7 +166,8 @@ def hold_out(
             f"has an image on both sides, not {amount:,}"
         )
     if len(np.unique(positions)) < len(positions):
-        chosen, impossible = hold_out_groups(labels, positions, amount, len(class_names), keep)
+        number = amount if isinstance(amount, int) else float(amount)
+        chosen, impossible = hold_out_groups(labels, positions, number, len(class_names), keep)
         if impossible is not None:
             raise SettingError(
                 f"{option} {amount} is not possible: the images of the class {class_names[impossible]!r} are in too "

@@ -11,8 +11,9 @@ from PIL import Image
 from classifier import Digits, ImageFolder, ImageTable
 from classifier.analysis.contact_sheet import plot_findings, select_images
 from classifier.analysis.description import describe_problems, to_dict, to_text
+from classifier.analysis.file_facts import FileFacts
 from classifier.analysis.findings import find_problems
-from classifier.analysis.inspection import FileFacts, inspect_data
+from classifier.analysis.inspection import inspect_data
 from classifier.data.base import ImageDataModule
 
 

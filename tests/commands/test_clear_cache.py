@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from classifier.data.own_images.cache import DiskCache, find_cache_folder
+from classifier.data.own_images.new_entry import LOCK
+from classifier.files import PREFIX
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"], ids=["default", "given"])
@@ -20,6 +23,18 @@ def test_clearing_deletes_the_entries_only_and_prints_their_number_and_size(run,
     assert run("clear_cache", *options) == f"deleted 2 files, 1.2 MB, from {cache.folder}\n"
     assert sorted(cache.folder.iterdir()) == sorted(others)
     assert run("clear_cache", *options) == f"deleted 0 files, 0.0 MB, from {cache.folder}\n"
+
+
+def test_clearing_deletes_and_counts_what_a_killed_process_left_unfinished(run):
+    folder = DiskCache().folder / f"{PREFIX}01234567"
+    folder.mkdir(parents=True)
+    (folder / "images.bin").write_bytes(bytes(300_000))
+    (folder / LOCK).touch()
+    with FileLock(folder / LOCK):
+        assert "deleted 0 files" in run("clear_cache")
+    (folder / LOCK).touch()
+    assert run("clear_cache") == f"deleted 1 file, 0.3 MB, from {folder.parent}\n"
+    assert not folder.exists()
 
 
 def test_clearing_a_cache_that_does_not_exist_deletes_nothing_and_creates_no_folder(run):

@@ -12,9 +12,8 @@ import platformdirs
 from torch import Tensor
 
 from classifier.data.own_images.cache_entries import OVERHEAD, Contents, read_entry
-from classifier.data.own_images.new_entry import NewEntry, report_uncached
+from classifier.data.own_images.new_entry import NewEntry, remove_abandoned, report_uncached
 from classifier.errors import make_printable
-from classifier.files import ABANDONED, remove_unfinished
 
 OWN_NAME = re.compile(r"images-[0-9a-f]{32}\.bin")
 # Up to version 0.2, files in `.cache` under the root of the images.
@@ -141,11 +140,13 @@ class DiskCache:
     def clear(self) -> tuple[int, int]:
         """Delete all entries, and return how many were deleted and their size in bytes.
 
+        Entries that a process which has ended left unfinished count as well; those being written are kept.
+
         Raises:
             OSError: Entries cannot be listed or deleted.
         """
         sizes = [_delete(entry) for entry in self._list_entries()]
-        remove_unfinished(self.folder, ABANDONED)
+        sizes += remove_abandoned(self.folder)
         return len(sizes), sum(sizes)
 
 

@@ -38,21 +38,34 @@ def load_contents(files: ImagesInFiles, in_memory: bool, cache: DiskCache, num_f
         UserError: The intensity range has to be chosen, but some files have integers with more than 8 bits and others
             have floating-point values. Or a file changes while it is read.
     """
-    key, shape = get_key(files, num_for_range), (len(files), *files.image_shape)
+    shape = (len(files), *files.image_shape)
+    key, *others = get_keys(files, num_for_range)
     in_cache = not in_memory and cache.allows(get_max_size(shape))
-    contents = cache.read(key, shape, in_memory or in_cache, in_memory)
-    if contents is not None and _update_problems(contents, files):
-        return contents
+    for known_key in (key, *others):
+        contents = cache.read(known_key, shape, in_memory or in_cache, in_memory)
+        # Files of 8 bits, for which no value is chosen, do not depend on it.
+        if contents is None or (known_key != key and contents.max_value not in (None, files.decoding.max_value)):
+            continue
+        if _update_problems(contents, files):
+            return contents
     if in_cache:
+        return _decode_to_cache(files, cache, key, num_for_range)
+    # NumPy asks for huge pages, which halves the time to fill them.
+    images = torch.from_numpy(np.empty(shape, np.uint8)) if in_memory else None
+    contents = decode_files(files, images, num_for_range)
+    cache.write(key, contents)
+    return contents
+
+
+def _decode_to_cache(files: ImagesInFiles, cache: DiskCache, key: str, num_for_range: int) -> Contents:
+    """Decode files to an entry of the cache, once more if another process removes it before it can be opened."""
+    for is_last in (False, True):
         with cache.create(key, files.image_shape) as entry:
             contents = decode_files(files, entry, num_for_range)
             entry.finish(contents)
-        contents.images = entry.open_images(len(contents.kept))
-    else:
-        # NumPy asks for huge pages, which halves the time to fill them.
-        images = torch.from_numpy(np.empty(shape, np.uint8)) if in_memory else None
-        contents = decode_files(files, images, num_for_range)
-        cache.write(key, contents)
+        contents.images = entry.open_images(len(contents.kept), report=is_last)
+        if contents.images is not None or entry.written is None:
+            break
     return contents
 
 
@@ -75,10 +88,13 @@ def decode_files(files: ImagesInFiles, images: Tensor | NewEntry | None, num_for
     return scan.finish(max_value if scan.highest else None)
 
 
-def get_key(files: ImagesInFiles, num_for_range: int) -> str:
-    """Return the key of the cache for the current state of image files.
+def get_keys(files: ImagesInFiles, num_for_range: int) -> list[str]:
+    """Return the keys of the cache for the current state of image files.
 
-    It contains the absolute path, the size, and the times of the last change of content and of status of every file.
+    The first is that of the given decoding. If an intensity range is given, the second is that of the entry for which
+    the range was chosen; `test` and a resumed run give the value that the first run has chosen.
+
+    A key contains the absolute path, the size, and the times of the last change of content and of status of every file.
     Names and sizes alone would not do: archives often restore the times of modification, so that two folders of
     uncompressed images can agree in all of these. A folder that is moved or copied is decoded again, as are all files
     with another version of Pillow, which may decode them to other pixels.
@@ -87,16 +103,20 @@ def get_key(files: ImagesInFiles, num_for_range: int) -> str:
         files: The files, and how they are decoded.
         num_for_range: See `load_contents`.
     """
-    decoding = files.decoding
-    known: list[object] = [FORMAT, PIL.__version__, decoding, num_for_range if decoding.max_value is None else None]
+    states: list[object] = []
     for path in files.paths:
         absolute = os.path.abspath(path)  # noqa: PTH100 a Path takes 5 times as long
         try:
             status = os.stat(path)  # noqa: PTH116
-            known.append((absolute, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+            states.append((absolute, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         except OSError as error:  # for example a dangling link, which is reported with all other unreadable files
-            known.append((absolute, error.errno))
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+            states.append((absolute, error.errno))
+    keys = []
+    for max_value in dict.fromkeys((files.decoding.max_value, None)):
+        decoding = files.decoding._replace(max_value=max_value)
+        known = [FORMAT, PIL.__version__, decoding, num_for_range if max_value is None else None, *states]
+        keys.append(hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32])
+    return keys
 
 
 def _update_problems(contents: Contents, files: ImagesInFiles) -> bool:

@@ -154,15 +154,9 @@ class FileDataModule(ImageDataModule):
         self._load()
 
     def setup(self, stage: str) -> None:
-        """Read the splits that a stage needs; for `test`, report which part of the images is evaluated.
-
-        Raises:
-            SettingError: There are no training images, because all images are test images.
-        """
-        require(
-            stage not in ("fit", "validate") or self.hparams.test_split != "all",
-            "test_split all makes every image a test image, for the command test: to train, leave it out",
-        )
+        """Read the splits that a stage needs; for `test`, report which part of the images is evaluated."""
+        is_possible = stage not in ("fit", "validate") or self.hparams.test_split != "all"
+        require(is_possible, "test_split all makes every image a test image, for the command test: leave it out")
         super().setup(stage)
         if stage == "test" and not {"val", "test"} & self.given_splits and self.hparams.test_split != "all":
             share = f"{len(self.datasets['test']):,} of {len(self.labels):,} images"
@@ -201,10 +195,7 @@ class FileDataModule(ImageDataModule):
         return order_files(found, splits, self.splits, self.decoding)
 
     def decode_files(self, found: FoundFiles) -> Contents:
-        """Return what is known of files after decoding, from the cache if possible; unreadable files are no error.
-
-        The message about an unreadable file of a table begins with the line on which it is listed.
-        """
+        """Return what is known of files after decoding, from the cache if possible; unreadable files are no error."""
         h, files = self.hparams, found.files
         in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
         disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)

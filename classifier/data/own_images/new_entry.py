@@ -2,17 +2,23 @@
 
 import contextlib
 import os
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from filelock import FileLock
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from classifier.data.own_images.cache_entries import Contents, append_archive, describe_images
 from classifier.data.own_images.image_rows import ImageRows, compute_file_crc, write_rows
 from classifier.errors import make_printable
-from classifier.files import atomic_write
+from classifier.files import ABANDONED, atomic_write, list_unfinished
+
+LOCK = ".lock"  # in the folder of an unfinished entry
 
 
 class NewEntry:
@@ -42,7 +48,9 @@ class NewEntry:
             if self.path is None:
                 raise OSError("there is no home folder")
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            remove_abandoned(self.path.parent)
             unfinished = self.context.enter_context(atomic_write(self.path))
+            self.context.enter_context(keep_from_removal(unfinished.parent))
             self.file = self.context.enter_context(unfinished.open("w+b"))
             self.is_open = True
         return self
@@ -70,17 +78,20 @@ class NewEntry:
             shape = self.image_shape
             images = None if shape is None else describe_images(shape, compute_file_crc(self.file))
             append_archive(self.file, self.key, contents, images)
+            self.file.flush()
+            os.fsync(self.file.fileno())  # which takes longest, and must not be done after the lock is released
             status = os.fstat(self.file.fileno())
             self.is_open = False
             self.context.close()
             self.written = status.st_dev, status.st_ino, status.st_size
             self.make_room(self.path)
 
-    def open_images(self, count: int) -> ImageRows | None:
-        """Return the images of a finished entry, or None if it could not be written.
+    def open_images(self, count: int, report: bool = True) -> ImageRows | None:
+        """Return the images of a finished entry, or None if it could not be written, or was removed since.
 
         Args:
             count: Number of images.
+            report: Whether to report that the entry cannot be opened.
         """
         if self.written is None or self.path is None or self.image_shape is None:
             return None
@@ -91,7 +102,8 @@ class NewEntry:
             problem: object = "another process has replaced it"
         except OSError as error:
             problem = error.strerror or error
-        report_uncached(f"{make_printable(self.path)} cannot be used: {problem}")
+        if report:
+            report_uncached(f"{make_printable(self.path)} cannot be used: {problem}")
         return None
 
     @contextlib.contextmanager
@@ -116,6 +128,54 @@ class NewEntry:
         """Remove the entry if it was not finished."""
         if self.is_open:
             self._remove(error or InterruptedError())
+
+
+@contextlib.contextmanager
+def keep_from_removal(folder: Path) -> Iterator[None]:
+    """Hold a lock in the folder of an unfinished entry, which is released when the process ends, however it ends.
+
+    A folder without a lock is not removed until it is old. The lock therefore appears when it is held already, and
+    disappears before it is released.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: The lock cannot be created.
+    """
+    with FileLock(folder / f"{LOCK}-new", blocking=False):
+        with contextlib.suppress(PermissionError):  # Windows does not rename a file that is open
+            (folder / f"{LOCK}-new").replace(folder / LOCK)
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> list[int]:
+    """Remove the unfinished entries of processes that have ended, and return their sizes in bytes.
+
+    Args:
+        folder: Folder of the cache.
+    """
+    sizes = []
+    for path in list_unfinished(folder):
+        lock = path / LOCK
+        own = lock.with_name(f"{LOCK}-{os.getpid()}-{threading.get_ident()}")
+        with contextlib.suppress(OSError):  # another process holds the lock, or has removed the folder
+            if lock.exists():
+                own.hardlink_to(lock)  # FileLock would create the file that a process has just removed
+                try:
+                    with FileLock(own, blocking=False):
+                        if not lock.exists():  # the entry was finished in the meantime
+                            continue
+                finally:
+                    own.unlink(missing_ok=True)
+            elif path.stat().st_mtime > time.time() - ABANDONED:  # it was created, or finished, just now
+                continue
+            sizes.append(sum(file.stat().st_size for file in path.iterdir()))
+            shutil.rmtree(path, ignore_errors=True)
+    return sizes
 
 
 def report_uncached(reason: str) -> None:

@@ -44,7 +44,7 @@ def describe_found(
         notes.append("no test images, so the validation images are evaluated in their place")
     for split in order:
         numbers_by_class = np.bincount(found.labels[found.splits == split], minlength=len(class_names))
-        if missing := [class_names[label] for label in np.flatnonzero(numbers_by_class == 0)]:
+        if missing := [class_names[label] for label in np.flatnonzero(numbers_by_class == 0).tolist()]:
             more = f" and {len(missing) - MAX_NAMES:,} more" if len(missing) > MAX_NAMES else ""
             kind = "class" if len(missing) == 1 else "classes"
             notes.append(f"no {NAMES[split]} images of the {kind} {', '.join(missing[:MAX_NAMES])}{more}")

@@ -14,6 +14,7 @@ from classifier.data.image_files.decoding import Decoded, Decoding, decode
 from classifier.data.image_files.intensities import choose_max_value
 from classifier.data.own_images.cache import DiskCache
 from classifier.data.own_images.contents import Contents, load_contents
+from classifier.data.own_images.new_entry import NewEntry
 from classifier.data.sources import ImagesInFiles
 from classifier.errors import UserError
 
@@ -233,10 +234,42 @@ def test_folders_that_agree_in_names_sizes_and_times_are_not_confused(tmp_path, 
 
 def test_every_setting_of_the_decoding_has_an_entry_of_its_own(tmp_path, cache, decoded):
     files = write_files(tmp_path, 30, 10, 200)
-    for shape, max_value, num_for_range in ((SHAPE, None, 3), (SHAPE, 9.0, 3), ((3, 4, 4), None, 3), (SHAPE, None, 2)):
+    for shape, max_value, num_for_range in ((SHAPE, 9.0, 3), (SHAPE, None, 3), ((3, 4, 4), None, 3), (SHAPE, None, 2)):
         load_contents(ImagesInFiles(files, Decoding(shape, max_value)), True, cache, num_for_range)
     assert len(decoded) == 12
     assert len(list(cache.folder.iterdir())) == 4
+
+
+def test_entry_with_the_intensity_range_that_was_chosen_serves_a_run_that_is_given_this_range(tmp_path, cache, decoded):
+    deep, other = write_files(tmp_path / "deep", 1000, 500, 80, dtype=np.uint16), write_files(tmp_path / "8", 3, 4, 5)
+    first = load(deep, cache)
+    load(other, cache)
+    decoded.clear()
+    for in_memory in (True, False):
+        again = load(deep, cache, in_memory, max_value=first.max_value)
+        assert torch.equal(again.hashes, first.hashes)
+        assert (again.max_value, load(other, cache, in_memory, max_value=9.0).max_value) == (1023, None)
+    assert decoded == []
+    assert load(deep, cache, max_value=4095.0).max_value == 4095
+    assert len(decoded) == 3
+
+
+def test_entry_that_another_process_removes_before_it_is_opened_is_written_once_more(tmp_path, cache, monkeypatch):
+    paths, removals = write_files(tmp_path, 30, 10, 200), [None]
+
+    def open_images(entry: NewEntry, count: int, report: bool):
+        if removals:
+            removals.pop()
+            entry.path.unlink()
+        return opened(entry, count, report)
+
+    opened = NewEntry.open_images
+    monkeypatch.setattr(NewEntry, "open_images", open_images)
+    assert load(paths, cache, in_memory=False).images.read([0, 1, 2])[:, 0, 0, 0].tolist() == [30, 10, 200]
+    cache.clear()
+    removals += [None, None]
+    with pytest.warns(UserWarning, match=r"not cached on disk: .* cannot be used: No such file or directory$"):
+        assert load(paths, cache, in_memory=False).images is None
 
 
 def test_another_version_of_pillow_decodes_all_files_again(tmp_path, cache, decoded, monkeypatch):

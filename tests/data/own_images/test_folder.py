@@ -144,7 +144,7 @@ def test_folder_can_be_evaluated_in_full(plain_root, run, fail):
     assert "held out" not in printed
     status, line = fail("fit", "--data", "ImageFolder", "--data.root", plain_root, "--data.test_split", "all")
     assert status == 2
-    assert line.endswith("test_split all makes every image a test image, for the command test: to train, leave it out")
+    assert line.endswith("test_split all makes every image a test image, for the command test: leave it out")
 
 
 def test_folder_with_some_of_the_classes_can_be_evaluated_with_the_labels_of_the_checkpoint(plain_root, run, fail):

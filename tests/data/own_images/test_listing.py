@@ -82,7 +82,8 @@ def test_image_files_without_a_decoder_are_counted_and_named(tmp_path):
     assert unused.count_undecodable() == 3
     assert unused.describe(str(tmp_path)) == (
         "not used: 1 (raw camera files are not read; convert them to PNG: b.cr2), "
-        "2 (SVG files are not read; convert them to PNG: c.svg, d.svg), 1 (no extension; images need one, such as .jpg: e), 1 (no image format: f.txt)"
+        "2 (SVG files are not read; convert them to PNG: c.svg, d.svg), "
+        "1 (no extension; images need one, such as .jpg: e), 1 (no image format: f.txt)"
     )
 
 

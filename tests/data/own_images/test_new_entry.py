@@ -1,6 +1,8 @@
 """An entry of the cache while it is written: complete, removed, or reported."""
 
 import contextlib
+import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ import torch
 
 from classifier.data.own_images.cache_entries import Contents, read_entry
 from classifier.data.own_images.image_rows import ImageRows
-from classifier.data.own_images.new_entry import NewEntry
+from classifier.data.own_images.new_entry import NewEntry, remove_abandoned
+from classifier.files import PREFIX
 
 KEY, SHAPE = 32 * "a", (3, 1, 2, 2)
 IMAGES = torch.arange(12, dtype=torch.uint8).view(SHAPE)
@@ -79,6 +82,29 @@ def test_an_error_of_the_disk_is_reported_once_and_leaves_nothing(entry, monkeyp
     assert entry.open_images(3) is None
     assert len(caught) == 1
     assert not list(entry.path.parent.iterdir())
+
+
+def test_unfinished_entry_is_removed_when_its_process_has_ended_and_not_before(entry):
+    def leave() -> None:
+        write_unfinished = NewEntry(entry.path, KEY, SHAPE[1:], lambda _: None)
+        write_unfinished.__enter__()
+        write_unfinished.store(slice(0, 3), IMAGES)
+        write_unfinished.file.flush()
+        assert remove_abandoned(entry.path.parent) == []
+        os._exit(0)
+
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(target=leave)
+        process.start()
+        process.join()
+        assert (process.exitcode, len(list(entry.path.parent.iterdir()))) == (0, 1)
+    with entry:  # the next run removes it as well
+        assert len(list(entry.path.parent.iterdir())) == 1
+    leave_empty = entry.path.parent / f"{PREFIX}abcdefgh"
+    leave_empty.mkdir()
+    assert remove_abandoned(entry.path.parent) == []
+    os.utime(leave_empty, (0, 0))
+    assert remove_abandoned(entry.path.parent) == [0]
 
 
 def test_images_of_an_entry_that_another_process_has_replaced_or_deleted_are_not_used(entry):
