@@ -7,10 +7,10 @@ from typing import Any
 from classifier.analysis.file_facts import FileFacts
 from classifier.analysis.findings import Findings, Pair, count_images
 from classifier.analysis.inspection import Inspection
+from classifier.columns import MAX_NAME, fit, measure
 from classifier.errors import make_printable
 
 MAX_CLASSES, MAX_EXAMPLES = 10, 2  # that are shown
-WIDTH = 30  # characters of a class name
 
 
 def describe_problems(inspection: Inspection, findings: Findings) -> list[str]:
@@ -164,17 +164,16 @@ def format_counts(inspection: Inspection, findings: Findings) -> list[str]:
     counts, names = count_images(inspection), inspection.class_names
     rows = [(name, [column[label] for column in counts.values()]) for label, name in enumerate(names)]
     rows.sort(key=lambda row: (row[0] not in findings.small_classes, sum(row[1])))
-    width = min(WIDTH, max(9, *(len(name) for name in names)))
-    line = f"{{:<{width}}}" + (len(counts) + 1) * "{:>10}"
-    table = [line.format("class", *counts, "all")]
+    width = min(MAX_NAME, max(9, *map(measure, names)))
+    line = "{}" + (len(counts) + 1) * "{:>10}"
+    table = [line.format(fit("class", width), *counts, "all")]
     shown = rows if len(rows) <= MAX_CLASSES + 1 else rows[:MAX_CLASSES]
     for name, numbers in shown:
-        short = name if len(name) <= width else f"{name[: width - 3]}..."
-        table.append(line.format(short, *(f"{number:,}" for number in [*numbers, sum(numbers)])))
+        table.append(line.format(fit(name, width), *(f"{number:,}" for number in [*numbers, sum(numbers)])))
     if rest := [sum(numbers) for _, numbers in rows[len(shown) :]]:
         table.append(f"{len(rest):,} more classes, with {min(rest):,} to {max(rest):,} images")
     sums = [sum(column) for column in counts.values()]
-    return [*table, line.format("all", *(f"{number:,}" for number in [*sums, sum(sums)]))]
+    return [*table, line.format(fit("all", width), *(f"{number:,}" for number in [*sums, sum(sums)]))]
 
 
 def format_files(files: FileFacts, image_shape: tuple[int, int, int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 
+from classifier.columns import MAX_NAME, fit, measure
 from classifier.errors import make_printable
 
 MAX_CLASSES = 20  # that are all shown
@@ -32,4 +33,5 @@ def format_accuracies(split: str, accuracies: dict[str, float]) -> list[str]:
 def format_row(name: str, accuracy: float) -> str:
     """Return the line of a class."""
     value = f"{accuracy:6.1%}" if not math.isnan(accuracy) else "no images"
-    return f"  {make_printable(name):<14} {value}"
+    width = min(MAX_NAME, max(14, measure(make_printable(name))))
+    return f"  {fit(name, width)} {value}"

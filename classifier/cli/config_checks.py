@@ -1,15 +1,19 @@
 """Check and complete a parsed configuration before anything is built from it."""
 
 import inspect
+import json
 import pydoc
+from pathlib import Path
 from typing import Any, cast
 
 from jsonargparse import Namespace
+from lightning.pytorch.utilities import rank_zero_only
 
-from classifier.cli.resolve import ResolvedArgv, read_default_recipe
+from classifier.cli.bounded_yaml import read_settings
+from classifier.cli.resolve import RECIPES, ResolvedArgv, list_configs, read_default_recipe
 from classifier.cli.trainer_options import check_trainer_options, get_seconds
 from classifier.data.own_images.file_base import FileDataModule
-from classifier.errors import SettingError, require
+from classifier.errors import SettingError, make_printable, require
 from classifier.hparams import check_limit, within
 from classifier.models.checks import ARGS_FROM_DATA
 
@@ -38,6 +42,26 @@ def check_config(config: Namespace, resolved: ResolvedArgv, command: str) -> Non
         trainer.max_epochs = read_default_recipe()["trainer"]["max_epochs"]
     if resolved.resumed_run:
         check_remaining_training(trainer, resolved)
+    report_unused_settings(config, resolved.argv)
+
+
+def report_unused_settings(config: Namespace, argv: list[str]) -> None:
+    """Print which settings in files do not apply, because another network or dataset was chosen than that of the file.
+
+    Args:
+        config: The parsed configuration.
+        argv: The command line, with the paths of files, or their text, in place of the names of recipes.
+    """
+    recipes = {str(path): name for name, path in RECIPES.items()}
+    for file in list_configs(argv):
+        settings = json.loads(file) if file.startswith("{") else read_settings(Path(file))
+        for key in ("model", "data"):
+            given, used = (settings or {}).get(key), config[key]
+            arguments = given.get("init_args") if isinstance(given, dict) else None
+            if unused := [name for name in arguments or () if name not in used.init_args]:
+                source = "a file" if file.startswith("{") else f"--config {make_printable(recipes.get(file, file))}"
+                kind = used.class_path.rpartition(".")[2]
+                rank_zero_only(print)(f"{source}: {kind} does not have these settings: {', '.join(unused)}", flush=True)
 
 
 def check_remaining_training(trainer: Namespace, resolved: ResolvedArgv) -> None:

@@ -94,6 +94,13 @@ def resolve_recipes(argv: list[str], command: str) -> list[str]:
     return put_configs_first(argv, find_config)
 
 
+def list_configs(argv: list[str]) -> list[str]:
+    """Return the values of `--config` in command-line arguments."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("-c", "--config", action="append", default=[])
+    return given.parse_known_args(argv)[0].config
+
+
 def resolve_argv(command: str, argv: list[str]) -> ResolvedArgv:
     """Resolve recipe names and checkpoint aliases.
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from classifier.callbacks.reporting import get_class_labels
+from classifier.columns import MAX_NAME, MAX_PATH, fit, measure
 from classifier.data.image_files.inversion import Invert, invert_images
 from classifier.data.own_images.listing import list_image_files
 from classifier.data.sources import ImagesInFiles, identity_collate
@@ -136,16 +137,22 @@ class PredictionTable:
         if output is not None:
             self.writer = csv.writer(self.stack.enter_context(open_output(output)))
             self.writer.writerow(format_row(["file", "class", *name_columns(class_names, ("file", "class"))]))
-        path_width, name_width = max(map(len, paths)), max(11, *map(len, class_names))
-        self.line = f"{{:<{path_width}}}  {{:<{name_width}}}  {{:>11}}  {{:<{name_width}}}  {{:>11}}"
+        self.path_width = min(MAX_PATH, max(4, *(measure(make_printable(path)) for path in paths)))
+        self.name_width = min(MAX_NAME, max(11, *map(measure, class_names)))
 
     def __enter__(self) -> "PredictionTable":
         """Print the header of the table; on a terminal, show a progress bar after two seconds."""
         # The bar appears after two seconds.
         bar = tqdm(total=len(self.paths), unit=" images", disable=None, leave=False, delay=2)
         self.progress = self.stack.enter_context(bar)
-        tqdm.write(self.line.format("file", "class", "probability", "second best", "probability"))
+        tqdm.write(self._format("file", "class", "probability", "second best", "probability"))
         return self
+
+    def _format(self, path: str, first: str, probability: str, second: str, second_probability: str) -> str:
+        """Return a line of the table, in which control characters are masked and long names are cut."""
+        names = fit(first, self.name_width), fit(second, self.name_width)
+        path = fit(path, self.path_width, keep_end=True)
+        return f"{path}  {names[0]}  {probability:>11}  {names[1]}  {second_probability:>11}"
 
     def add(self, probabilities: Tensor, indices: list[int], problems: list[str], inverted: Tensor) -> None:
         """Print and write the predictions of a batch, and print the messages about unreadable files to stderr.
@@ -159,10 +166,8 @@ class PredictionTable:
         ordered = probabilities.sort(dim=1, descending=True, stable=True)  # of equal ones, the first, like argmax
         columns = (indices, probabilities.tolist(), ordered.values.tolist(), ordered.indices.tolist())
         for index, row, values, classes, was_inverted in zip(*columns, inverted.tolist(), strict=True):
-            names = [self.paths[index], *(self.class_names[label] for label in classes[:2])]
-            # Control characters in a name could garble the terminal.
-            path, first, second = map(make_printable, names)
-            line = self.line.format(path, first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
+            first, second = (self.class_names[label] for label in classes[:2])
+            line = self._format(self.paths[index], first, f"{values[0]:.1%}", second, f"{values[1]:.1%}")
             tqdm.write(line + "  inverted" * was_inverted)
             if self.writer:
                 self.writer.writerow(format_row([self.paths[index], self.class_names[classes[0]], *row]))

@@ -47,8 +47,11 @@ def test_json_is_all_that_is_printed(capsys):
 def test_strict_fails_with_one_line_if_something_is_wrong(fail, capsys):
     main(list(PETS))  # does not fail
     capsys.readouterr()
-    status, line = fail(*PETS, "--strict")
-    assert status == 1
+    main([*PETS, "--strict", "false"])
+    capsys.readouterr()
+    for value in (["--strict", "true"], ["--strict=true"], ["--strict"]):
+        status, line = fail(*PETS, *value)
+        assert status == 1
     assert line.startswith("python -m classifier: error: ImageFolder pets has problems: unreadable files: 1; ")
 
 
