@@ -53,3 +53,17 @@ def test_seeds_are_refused_where_a_run_does_not_start_from_its_own_seed(run, fai
     run(*FIT_DIGITS, "--trainer.max_epochs=1")
     status, line = fail(*FIT_DIGITS, "--trainer.max_epochs=2", "--seeds=2", option)
     assert (status, "--seeds starts whole runs from a seed: leave out" in line) == (2, True), line
+
+
+def test_settings_of_a_file_that_the_chosen_network_does_not_have_are_reported_once(run):
+    Path("mine.yaml").write_text(
+        "model: {class_path: TorchVision, init_args: {name: resnet18, weights: null, lr: 0.05}}\ndata: Digits\n"
+    )
+    options = ("--pictures=false", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1")
+    printed = run("fit", "--config", "mine.yaml", "--model", "MLP", *options)
+    line = "--config mine.yaml: MLP does not have these settings: name, weights"
+    assert printed.splitlines().count(line) == 1
+    assert "does not have" not in run("fit", "--config", "digits", "--model.lr=0.1", *options)
+    printed = run("fit", "--config", "photos", "--model", "MLP", "--data", "Digits", *options, "--data.crop", 1)
+    assert "--config photos: MLP does not have these settings: name, weights, keep_statistics\n" in printed
+    assert "--config photos: Digits does not have these settings: image_size, resize\n" in printed

@@ -1,14 +1,16 @@
 """Error messages of the parser as one line, and the classes that a file may name."""
 
+import io
 from itertools import chain
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from classifier.cli.main import main
-from classifier.cli.parsing import list_choices, shorten_message
+from classifier.cli.parsing import dump_yaml, keep_paths, list_choices, shorten_message
 
 CLASS_NOT_ALLOWED = """\
 Parser key "data":
@@ -88,6 +90,41 @@ def test_null_character_in_a_file_is_refused(fail, name):
     assert list(Path().iterdir()) == [Path("null.yaml")]
 
 
+@pytest.mark.parametrize("name", ["~", "#c", "[a]", "{b"])
+def test_path_of_the_data_that_yaml_reads_as_something_else_is_taken_literally(name):
+    for arguments in (["--data.root", name], [f"--data.init_args.root={name}"], ["--data.file", name, "--x", "~"]):
+        kept = keep_paths(arguments)
+        assert [argument.replace("./", "", 1) for argument in kept] == arguments
+        assert kept != arguments
+    for arguments in (["--data.root", "null"], ["--data.root", "a/~"], ["--data.lr", name], [name]):
+        assert keep_paths(arguments) == arguments
+
+
+def test_folder_whose_name_yaml_reads_as_null_can_be_used(run, fail):
+    for folder in ("./~/a", "./~/b"):
+        Path(folder).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (8, 8), 60 * number).save(Path(folder, f"{number}.png"))
+    assert run("inspect", "--data", "ImageFolder", "--data.root", "~").startswith(
+        "ImageFolder ~: 6 images in 2 classes"
+    )
+    line = fail("inspect", "--data", "ImageTable", "--data.file", "#c")[1]
+    assert line.endswith("#c cannot be read: No such file or directory")
+
+
+def test_yaml_escapes_what_standard_output_cannot_encode_so_that_it_is_read_back(monkeypatch):
+    settings = {"root": "b\xfccher/\u732b", "name": "caf\xe9"}
+    for encoding, shown in (("utf-8", "b\xfccher"), ("ascii", '"b\\xFCcher')):
+        output = io.BytesIO()
+        stream = io.TextIOWrapper(output, encoding=encoding, errors="backslashreplace")
+        monkeypatch.setattr("sys.stdout", stream)
+        stream.write(dump_yaml(settings))
+        stream.flush()
+        text = output.getvalue().decode(encoding)
+        assert shown in text
+        assert yaml.safe_load(text) == settings
+
+
 def test_options_win_over_configuration_files_wherever_they_stand(capsys):
     Path("my.yaml").write_text("model:\n  init_args:\n    lr: 0.5\ndata:\n  init_args:\n    batch_size: 7\n")
     parts = [["--config", "digits"], ["-c=my.yaml"], ["--trainer.max_epochs", "1"], ["--model.lr=0.25"]]
@@ -118,39 +155,3 @@ def test_options_of_function_commands_win_over_a_file_that_follows_them(run):
 def test_configuration_option_without_a_value_is_refused(fail):
     status, line = fail("fit", "--model", "MLP", "--config")
     assert (status, "--config" in line, "expected one argument" in line) == (2, True, True), line
-
-
-@pytest.mark.parametrize("name", ["~", "#c", "[a]", "{b"])
-def test_path_of_the_data_that_yaml_reads_as_something_else_is_taken_literally(name):
-    for arguments in (["--data.root", name], [f"--data.init_args.root={name}"], ["--data.file", name, "--x", "~"]):
-        kept = keep_paths(arguments)
-        assert [argument.replace("./", "", 1) for argument in kept] == arguments
-        assert kept != arguments
-    for arguments in (["--data.root", "null"], ["--data.root", "a/~"], ["--data.lr", name], [name]):
-        assert keep_paths(arguments) == arguments
-
-
-def test_folder_whose_name_yaml_reads_as_null_can_be_used(run, fail):
-    for folder in ("~/a", "~/b"):
-        Path(folder).mkdir(parents=True)
-        for number in range(3):
-            Image.new("L", (8, 8), 60 * number).save(Path(folder, f"{number}.png"))
-    assert run("inspect", "--data", "ImageFolder", "--data.root", "~").startswith(
-        "ImageFolder ~: 6 images in 2 classes"
-    )
-    assert fail("inspect", "--data", "ImageTable", "--data.file", "#c")[1].endswith(
-        "#c cannot be read: No such file or directory"
-    )
-
-
-def test_yaml_escapes_what_standard_output_cannot_encode_so_that_it_is_read_back(monkeypatch):
-    settings = {"root": "b\xfccher/\u732b", "name": "caf\xe9"}
-    for encoding, shown in (("utf-8", "b\xfccher"), ("ascii", '"b\\xFCcher')):
-        output = io.BytesIO()
-        stream = io.TextIOWrapper(output, encoding=encoding, errors="backslashreplace")
-        monkeypatch.setattr("sys.stdout", stream)
-        stream.write(dump_yaml(settings))
-        stream.flush()
-        text = output.getvalue().decode(encoding)
-        assert shown in text
-        assert yaml.safe_load(text) == settings
