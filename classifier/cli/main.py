@@ -83,6 +83,18 @@ def escape_unencodable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def restart_with_utf8_names() -> None:
+    """Start Python again with UTF-8 as the encoding of file names and arguments, if it has another one.
+
+    In the locale C with PYTHONUTF8=0, for example, a name with other characters than those of ASCII could neither be
+    printed nor stored. Only Python's variable decides about this, and only at its start. That of standard output stays
+    what it is.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 the same command
+
+
 def show_warning(
     message: Warning | str,
     category: type[Warning],
@@ -106,6 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         argv: Command-line arguments without the program's name; None for those of this process.
     """
     if argv is None:  # and not a call from Python, whose warnings belong to the caller
+        restart_with_utf8_names()
         argv = sys.argv[1:]
         warnings.showwarning = show_warning
     threading.excepthook = report_thread_error
