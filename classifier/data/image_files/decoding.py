@@ -177,17 +177,17 @@ def fit_image(
 @contextlib.contextmanager
 def convert_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Convert every exception raised in the context to an ImageError that names the file, and hide warnings."""
-    name = make_printable(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for example about damaged EXIF tags
         try:
             yield
         except Image.UnidentifiedImageError as error:
             reason = describe_missing_decoder(path)
+            name = make_printable(path)
             raise ImageError(f"{name}: {reason}" if reason else f"{name} is not an image") from error
         except Exception as error:  # Pillow can raise anything on a damaged file
             reason = getattr(error, "strerror", None) or one_line(error)
-            raise ImageError(f"{name} cannot be read as an image: {reason}") from error
+            raise ImageError(f"{make_printable(path)} cannot be read as an image: {reason}") from error
 
 
 def identify(file: BinaryIO) -> ImageFile.ImageFile:
