@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from classifier.callbacks.class_table import format_accuracies
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
-from classifier.callbacks.reporting import count_parameters, get_class_accuracies, get_reported_split
+from classifier.callbacks.reporting import count_parameters, find_events, get_class_accuracies, get_reported_split
 from classifier.errors import make_printable, quote_path
 
 
@@ -56,7 +55,8 @@ class ResultPrinter(Callback):
             self._write_classes(trainer, split)
         if trainer.loggers and (folder := trainer.loggers[0].log_dir):
             self.write(f"\nrun: {make_printable(os.path.relpath(folder))}")
-            self.write(f"curves: tensorboard --host localhost --logdir {quote_path(Path(folder).parent)}")
+            if events := find_events(trainer):
+                self.write(f"curves: tensorboard --host localhost --logdir {quote_path(events.parent)}")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics of the validation images, unless the validation is part of training."""

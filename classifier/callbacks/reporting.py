@@ -59,3 +59,9 @@ def count_parameters(module: L.LightningModule) -> int:
 def get_tensorboard_writers(trainer: L.Trainer) -> list[Any]:
     """Return the SummaryWriters of the Trainer's TensorBoard loggers."""
     return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def find_events(trainer: L.Trainer) -> Path | None:
+    """Return the folder that a Trainer's first TensorBoard logger writes to, or None if there is no such logger."""
+    folders = [logger.log_dir for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return Path(folders[0]) if folders else None

@@ -16,7 +16,7 @@ from classifier.cli.resolve import RECIPES, find_config
 from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
 
-FIT_ONLY = ("model", "trainer", "seed_everything", "ckpt_path", "pictures", "seeds")
+FIT_ONLY = ("model", "trainer", "seed_everything", "ckpt_path", "pictures", "seeds", "name")
 
 
 def keep_data_settings(argv: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from jsonargparse.typing import NonNegativeInt
 from classifier.cli import PROG
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.parsing import OneLineErrorParser, allow_imports, put_configs_first
+from classifier.cli.paths import expand_argv, expand_settings
 from classifier.errors import require
 from classifier.hparams import check_limit, within
 
@@ -33,6 +34,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     require(processes == 1, f"{function.__name__} runs in one process, not in {processes}")
     parameters = inspect.signature(function).parameters
+    argv = expand_argv(argv)
     packages = read_packages(argv)
     has_data = "data" in parameters
     allow_imports([])
@@ -59,6 +61,7 @@ def run_function(function: Callable[..., None], argv: list[str]) -> None:
         parser.add_argument("--allow_import", action="append", default=[], metavar="PACKAGE", help=ALLOW_IMPORT_HELP)
     parser.add_argument("--threads", type=NonNegativeInt, default=1, help=THREADS_HELP)
     config = parser.parse_args(argv)
+    expand_settings(config)
     options: dict[str, Any] = config.as_dict()
     options.pop("config")
     # A file, which may come from someone else, must not decide what is imported.

@@ -21,11 +21,14 @@ from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
 from classifier.cli.options import add_options
+from classifier.cli.paths import expand_argv, expand_settings
 from classifier.cli.processes import check_processes, wait_for_processes
 from classifier.cli.profiling import NoProfiler, record_only_while_profiling
 from classifier.cli.quiet import silence_lightning
 from classifier.cli.resolve import RECIPES, resolve_argv
 from classifier.cli.resume_command import list_packages, print_resume_command
+from classifier.cli.run_loggers import keeps_run, make_loggers, open_run
+from classifier.cli.run_names import check_name, list_runs, name_run
 from classifier.cli.save_config import SaveConfig
 from classifier.cli.sweep import train_remaining_seeds
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
@@ -36,8 +39,6 @@ from classifier.errors import SettingError, UserError
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import load_checkpoint
-from classifier.runs.events import restore_points
-from classifier.runs.folders import lock_run_dir
 from classifier.tables import check_output
 
 
@@ -46,23 +47,23 @@ def fit(argv: list[str]) -> None:
 
     --model.help NAME and --data.help NAME show the options of a network or a dataset.
     """
-    run_dir, seeds = train(argv)
-    if len(seeds) > 1:
-        train_remaining_seeds(lambda seed: train([*argv, f"--seed_everything={seed}"])[0], run_dir, seeds[1:])
+    run_dir, runs = train(argv)
+    if len(runs) > 1:
+        train_remaining_seeds(lambda seed: train([*argv, *runs[seed]])[0], run_dir, list(runs)[1:])
 
 
-def train(argv: list[str]) -> tuple[Path, range]:
+def train(argv: list[str]) -> tuple[Path, dict[int, list[str]]]:
     """Train one run.
 
     Args:
         argv: Command-line arguments after "fit".
 
     Returns:
-        The folder of the run, and all seeds that `--seeds` selects, with the seed of this run first.
+        The folder of the run, and the options of all runs that `--seeds` asks for, this one included, by their seed.
     """
     cli = ClassifierCLI("fit", argv, inspect.getdoc(fit))
     cli.run_trainer(cli.trainer.fit)
-    return Path(os.path.relpath(cli.trainer.log_dir or ".")), cli.seeds
+    return Path(os.path.relpath(cli.trainer.log_dir or ".")), cli.runs
 
 
 def validate(argv: list[str]) -> None:
@@ -91,9 +92,9 @@ class ClassifierCLI(LightningCLI):
 
     def __init__(self, command: str, argv: list[str], description: str | None) -> None:
         self.command = command
-        self.seeds = range(1)
+        self.runs: dict[int, list[str]] = {0: []}  # the options of each, by seed
         check_typed_options(command, argv)
-        self.resolved = resolve_argv(command, argv)
+        self.resolved = resolve_argv(command, expand_argv(argv))
         silence_lightning()
         for name in classifier.__all__:  # registers the networks and datasets under their names
             getattr(classifier, name)
@@ -132,8 +133,9 @@ class ClassifierCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the resolved command line, and check the seed, which is used next."""
+        """Parse the resolved command line, expand its paths, and check the seed, which is used next."""
         self.config = parser.parse_args(self.resolved.argv)
+        expand_settings(self.config)
         check_seed(self.config.seed_everything)
 
     def before_instantiate_classes(self) -> None:
@@ -144,9 +146,10 @@ class ClassifierCLI(LightningCLI):
             check_output(self.config.output)
         if self.command == "fit":
             check_seeds(self.config, self.resolved)
-            first_seed = int(self.config.seed_everything)
-            self.seeds = range(first_seed, first_seed + self.config.seeds)
-            self.config.seeds = 1  # config.yaml, in which this is saved, describes one of the runs
+            check_name(self.config, self.resolved.resumed_run is not None)
+            self.runs = list_runs(self.config)
+            self.name = name_run(self.config)
+            self.config.seeds, self.config.name = 1, None  # config.yaml, in which this is saved, describes one run
         else:
             set_classes(self.config.data, self.resolved.class_names)
         self.packages = list_packages(self.config)
@@ -176,12 +179,12 @@ class ClassifierCLI(LightningCLI):
             callbacks += trainer_setup.make_fit_callbacks(settings, self.config.pictures, has_validation_images)
             if self.creates_run:
                 kwargs["logger"] = False  # until a folder is created for it, when all files are known to be there
-            elif not settings.logger:
+            else:
                 self.save_config_callback = None
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             trainer = super().instantiate_trainer(**kwargs)
-            check_processes(trainer, len(self.seeds), self.creates_run)
+            check_processes(trainer, len(self.runs), self.creates_run)
         except UserError:
             raise
         except Exception as error:  # of settings that exclude each other, or that this machine cannot meet
@@ -190,9 +193,8 @@ class ClassifierCLI(LightningCLI):
 
     @property
     def creates_run(self) -> bool:
-        """Whether this command trains with the default logger, and therefore writes to a run's folder."""
-        trainer = self.config.trainer
-        return self.command == "fit" and trainer.logger in (None, True) and not trainer.fast_dev_run
+        """Whether this command trains with a logger, and therefore writes to a run's folder."""
+        return self.command == "fit" and keeps_run(self.config.trainer)
 
     def run_trainer(self, method: Callable[..., Any], **kwargs: Any) -> None:
         """Prepare the data, create and lock the run's folder, and call a method of the Trainer.
@@ -208,7 +210,7 @@ class ClassifierCLI(LightningCLI):
         if trainer.local_rank == 0:
             # Before further processes are started, which could not report what is missing.
             self.datamodule.prepare_data()
-        lock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        run: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self.creates_run:
             checkpoint = load_checkpoint(ckpt_path) if ckpt_path else {}
             if checkpoint:
@@ -216,13 +218,10 @@ class ClassifierCLI(LightningCLI):
                 self.model.on_load_checkpoint(checkpoint)
                 if trainer.local_rank == 0:
                     trainer_setup.check_resumed_data(self.model, self.datamodule, self.resolved)
-            logger = trainer_setup.make_logger(self.config.trainer.default_root_dir or ".", self.resolved)
-            trainer.logger = logger
-            if trainer_setup.is_first_process():
-                lock = lock_run_dir(Path(logger.log_dir))
-        with lock, record_only_while_profiling(), wait_for_processes(trainer, self.stop_processes):
-            if self.creates_run and self.resolved.resumed_run and trainer_setup.is_first_process():
-                restore_points(logger, self.resolved.position, checkpoint)
+            given = self.config_init.trainer.logger
+            loggers = make_loggers(self.config.trainer, given, self.resolved.resumed_run, self.name)
+            run = open_run(trainer, loggers, self.resolved, checkpoint)
+        with run, record_only_while_profiling(), wait_for_processes(trainer, self.stop_processes):
             try:
                 method(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, weights_only=True, **kwargs)
                 if self.command == "fit":

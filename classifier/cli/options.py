@@ -31,6 +31,11 @@ def add_options(parser: ArgumentParser, command: str) -> None:
         )
     if command == "fit":
         parser.add_argument(
+            "--name",
+            type=str | None,
+            help="Name of the run, which is that of its folder, such as shop; with --seeds, shop_seed0 and so on.",
+        )
+        parser.add_argument(
             "--pictures",
             type=bool,
             default=True,

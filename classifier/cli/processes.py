@@ -50,7 +50,7 @@ def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
         environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
     require(
         seeds == 1 or (asked == 1 and creates_run),
-        "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger, or "
+        "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger false, or "
         "start every run by itself, with a --seed_everything of its own",
     )
 

@@ -16,6 +16,8 @@ IGNORED_WARNINGS = (
     ".*The dirpath has changed from.*",
     # A resumed run continues in its own folder.
     ".*Checkpoint directory .* exists and is not empty.*",
+    # A CSVLogger writes to the run's folder, and a resumed run continues its file.
+    ".*Experiment logs directory .* exists and is not empty.*",
     # ResultPrinter reports that there are neither validation nor test images.
     ".*Total length of `list` across ranks is zero.*",
 )

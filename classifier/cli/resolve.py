@@ -20,7 +20,7 @@ from classifier.cli.suggestions import RECIPES
 from classifier.errors import SettingError, UserError, make_printable, require
 from classifier.models.checks import ARGS_FROM_DATA
 from classifier.runs.checkpoints import check_settings, get_settings, import_class, load_checkpoint, update_names
-from classifier.runs.folders import LOGS, find_checkpoint, lock_run_dir
+from classifier.runs.folders import LOGS, find_checkpoint, is_run_dir, lock_run_dir
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
 
 DEFAULT_RECIPE = "fashion_mnist"  # that of a bare `fit`
@@ -170,7 +170,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     resolved.position, resolved.checkpoint_steps = find_position(checkpoint), checkpoint.get("global_step", 0)
     resolved.checkpoint_seconds = get_training_seconds(checkpoint)
     run = path.parent.parent
-    if run.resolve().parent.name != LOGS:
+    if not is_run_dir(run):
         return resolved
     resolved.resumed_run = run
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress

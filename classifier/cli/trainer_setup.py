@@ -1,7 +1,6 @@
-"""Callbacks, plugins and loggers that the command line adds to a Trainer."""
+"""Callbacks and plugins that the command line adds to a Trainer."""
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -19,8 +18,6 @@ from classifier.cli.trainer_parts import list_parts, make_printers
 from classifier.data.base import ImageDataModule
 from classifier.data.training_record import check_training_set
 from classifier.models.base import ImageClassifier
-from classifier.runs.folders import LOGS, create_run_dir
-from classifier.runs.logger import RunLogger
 
 
 def make_evaluation_callbacks(settings: Any) -> list[Callback]:
@@ -49,25 +46,6 @@ def make_plugins(plugins: Any) -> list[Any]:
     """Return the user's plugins, and AtomicCheckpointIO unless they already contain a CheckpointIO."""
     given = list_parts(plugins)
     return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, AtomicCheckpointIO()]
-
-
-def make_logger(root: str, resolved: ResolvedArgv) -> RunLogger:
-    """Return the logger for a new run, or for the run to resume.
-
-    Args:
-        root: Folder that contains `lightning_logs`.
-        resolved: The command line.
-
-    Raises:
-        UserError: The folder of the run cannot be created.
-    """
-    version: str | None
-    if run := resolved.resumed_run:
-        folder, version = run.parent.parent, run.name
-    else:
-        folder = Path(root)
-        version = create_run_dir(folder / LOGS) if is_first_process() else None
-    return RunLogger(folder, LOGS, version, default_hp_metric=False)
 
 
 def check_resumed_data(model: ImageClassifier, data: ImageDataModule, resolved: ResolvedArgv) -> None:

@@ -1,10 +1,10 @@
-"""Make the TensorBoard files of a run that is resumed agree with its checkpoint."""
+"""Make the TensorBoard and CSV files of a run that is resumed agree with its checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -12,6 +12,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from classifier.callbacks.epoch_metrics import SPLITS
 from classifier.callbacks.loop_state import Position
 from classifier.files import atomic_write
+from classifier.runs.logger import RunCSVLogger, RunLogger
 
 SCALARS = (
     *(f"{name}/{split}" for name in ("loss", "accuracy") for split in SPLITS),
@@ -27,18 +28,25 @@ EPOCH_TAGS = frozenset(
 )
 
 
-def restore_points(logger: TensorBoardLogger, position: Position, checkpoint: dict[str, Any]) -> None:
+def restore_points(logger: Logger, position: Position, checkpoint: dict[str, Any]) -> None:
     """Make the points of a run those of the checkpoint from which it continues.
 
     Points that were logged later are removed. Points of epochs in the checkpoint that are missing are logged again; the
     run may have been continued from an earlier checkpoint, and stopped, in the meantime.
 
     Args:
-        logger: The logger of the run. No process may be writing to its folder.
+        logger: A logger of the run; nothing is done for one of another kind. No process may be writing to its folder.
         position: Position in training at the checkpoint.
         checkpoint: Contents of the checkpoint.
     """
-    present = remove_later_points(Path(logger.log_dir), position, checkpoint["global_step"])
+    if not isinstance(logger, (RunLogger, RunCSVLogger)):
+        return  # a service, or a class of the user's own
+    start = f"{logger.prefix}{logger.LOGGER_JOIN_CHAR}" if logger.prefix else ""
+    if isinstance(logger, RunCSVLogger):
+        found = remove_later_rows(logger, position, checkpoint["global_step"], start)
+    else:
+        found = remove_later_points(Path(logger.log_dir), position, checkpoint["global_step"], start)
+    present = {(tag.removeprefix(start), step) for tag, step in found}
     for epoch in checkpoint.get("callbacks", {}).get("ResultsRecorder", {}).get("epochs", ()):
         if epoch["epoch"] <= position.epochs:
             log_missing(logger, {tag: epoch.get(tag) for tag in SCALARS}, epoch["epoch"], present)
@@ -47,35 +55,62 @@ def restore_points(logger: TensorBoardLogger, position: Position, checkpoint: di
                 log_missing(logger, values, evaluation["step"], present)
 
 
-def log_missing(logger: TensorBoardLogger, values: dict[str, Any], step: int, present: set[tuple[str, int]]) -> None:
+def log_missing(logger: Logger, values: dict[str, Any], step: int, present: set[tuple[str, int]]) -> None:
     """Log the values that are numbers and not present yet, as pairs of a tag and a step."""
     missing = {tag: value for tag, value in values.items() if value is not None and (tag, step) not in present}
     if missing:
         logger.log_metrics(missing, step)
 
 
-def remove_later_points(run_dir: Path, position: Position, steps: int) -> set[tuple[str, int]]:
-    """Remove the points that a run logged after the checkpoint from which it continues.
+def remove_later_rows(logger: RunCSVLogger, position: Position, steps: int, start: str = "") -> set[tuple[str, int]]:
+    """Remove the rows of a CSV file that were logged after the checkpoint from which a run continues.
+
+    Args:
+        logger: The logger that writes the file.
+        position: Position in training at the checkpoint.
+        steps: Number of optimizer steps that were completed at the checkpoint.
+        start: What the names of all its columns begin with, which may be nothing.
+
+    Returns:
+        The remaining points, as pairs of a column and a step.
+    """
+    present, kept = set(), []
+    for row in logger.read_points():
+        tags, step = row.keys() - {"step"}, int(row["step"])
+        if not is_later({tag.removeprefix(start) for tag in tags}, step, position, steps):
+            present |= {(tag, step) for tag in tags}
+            kept.append(row)
+    logger.replace_points(kept)
+    return present
+
+
+def remove_later_points(run_dir: Path, position: Position, steps: int, start: str = "") -> set[tuple[str, int]]:
+    """Remove the points in TensorBoard that were logged after the checkpoint from which a run continues.
 
     TensorBoard itself can only discard all points from a position on the x axis on, whatever their axis means.
 
     Args:
-        run_dir: Folder of the run; no process may be writing to it.
+        run_dir: Folder of the events; no process may be writing to it.
         position: Position in training at the checkpoint.
         steps: Number of optimizer steps that were completed at the checkpoint.
+        start: What all tags begin with, which may be nothing.
 
     Returns:
         The remaining points, as pairs of a tag and a step.
     """
     present = set()
     for path in sorted(run_dir.glob("events.out.tfevents.*")):
-        events = [(record, Event.FromString(record)) for record in read_records(path)]
-        kept = [(record, event) for record, event in events if not is_later(event, position, steps)]
-        present |= {(value.tag, event.step) for _, event in kept for value in event.summary.value}
-        if len(kept) < len(events):
+        kept, total = [], 0
+        for total, record in enumerate(read_records(path), start=1):  # noqa: B007 the last number is the total
+            event = Event.FromString(record)
+            tags = {value.tag for value in event.summary.value}
+            if not is_later({tag.removeprefix(start) for tag in tags}, event.step, position, steps):
+                present |= {(tag, event.step) for tag in tags}
+                kept.append(record)
+        if len(kept) < total:
             with atomic_write(path) as unfinished, unfinished.open("wb") as file:
                 writer = RecordWriter(file)
-                for record, _ in kept:
+                for record in kept:
                     writer.write(record)
     return present
 
@@ -85,11 +120,17 @@ def read_records(path: Path) -> Iterator[bytes]:
     yield from RawEventFileLoader(str(path)).Load()
 
 
-def is_later(event: Event, position: Position, steps: int) -> bool:
-    """Return whether an event was logged after a position in training, at which `steps` optimizer steps were done."""
-    tags = {value.tag for value in event.summary.value}
-    if tags <= EPOCH_TAGS:  # also an event without tags, such as the version of the file
-        return bool(tags) and event.step > position.epochs
+def is_later(tags: Set[str], step: int, position: Position, steps: int) -> bool:
+    """Return whether a point was logged after a position in training, at which `steps` optimizer steps were done.
+
+    Args:
+        tags: Names of its values, without what the logger adds to them; none for the version of an event file.
+        step: Its position on the x axis.
+        position: Position in training.
+        steps: Number of completed optimizer steps at that position.
+    """
+    if tags <= EPOCH_TAGS:
+        return bool(tags) and step > position.epochs
     if all(tag.endswith("by_step") for tag in tags):
-        return event.step > steps - position.evaluation_pending
-    return event.step >= steps  # Lightning logs the first step at 0
+        return step > steps - position.evaluation_pending
+    return step >= steps  # Lightning logs the first step at 0

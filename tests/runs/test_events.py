@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.runs import read_events
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from classifier.callbacks.loop_state import Position
 from classifier.runs.events import remove_later_points, restore_points
+from classifier.runs.logger import RunLogger
 
 
 def write_points(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_points_before_an_incomplete_record_at_the_end_of_a_file_are_kept(tmp_pa
 
 
 def test_points_of_epochs_in_the_checkpoint_that_are_missing_are_logged_again(tmp_path):
-    logger = TensorBoardLogger(tmp_path, "", "", default_hp_metric=False)
+    logger = RunLogger(tmp_path, "", "", default_hp_metric=False)
     logger.log_metrics({"loss/test": 0.5, "lr": 0.1}, 1)
     logger.save()
     epochs = [

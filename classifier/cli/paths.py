@@ -1,0 +1,99 @@
+"""Paths in options: expanded and checked in one way, on the command line and in files."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+
+from classifier.errors import require
+from classifier.hparams import LOCAL_PATH, check_limit
+
+# The options and arguments that take a path, by the last part of their name: those of this package, of Lightning's
+# Trainer, and of its callbacks, loggers and profilers.
+PATH_OPTIONS = frozenset(
+    (
+        *("config", "c", "ckpt_path", "output", "root", "file", "cache_dir", "weights", "paths"),
+        *("default_root_dir", "save_dir", "dirpath", "dir", "root_dir"),
+    )
+)
+
+
+def expand_path(option: str, path: str) -> str:
+    """Return a path with "~" replaced by the user's home folder. A relative path is one in the current folder.
+
+    Args:
+        option: The option that takes the path, for the error message.
+        path: The path.
+
+    Raises:
+        SettingError: The path is an address such as s3://bucket, or begins with the name of an unknown user.
+    """
+    check_limit(option, path, LOCAL_PATH)
+    expanded = os.path.expanduser(path)  # noqa: PTH111 a Path drops the "./", and raises an error for an unknown user
+    user = expanded.partition("/")[0]
+    is_known = not user.startswith("~") or os.path.lexists(path)  # such as ~$scan.png, which a shell lists for *.png
+    require(is_known, f"{option} {path}: there is no user {user[1:]}; for a path that begins with ~, write ./{path}")
+    return expanded
+
+
+def expand_argv(argv: list[str]) -> list[str]:
+    """Return command-line arguments with the paths in options expanded, and written so that YAML does not change them.
+
+    YAML would read `#pets` as a comment, and `[pets]` as a list. `null` is left alone, because it unsets an option.
+
+    Args:
+        argv: Command-line arguments after the command's name.
+
+    Raises:
+        SettingError: See `expand_path`.
+    """
+    return replace_values(argv, lambda option, path: keep_literal(expand_path(option, path)))
+
+
+def replace_values(argv: list[str], replace: Callable[[str, str], str]) -> list[str]:
+    """Return command-line arguments with every value of a path option replaced by what a function returns for it."""
+    argv = list(argv)
+    for i, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        if not option.startswith("-") or option.lstrip("-").rpartition(".")[2].rstrip("+") not in PATH_OPTIONS:
+            continue
+        if equals:
+            argv[i] = f"{option}={replace(option, value)}"
+        elif i + 1 < len(argv) and not argv[i + 1].startswith("--"):
+            argv[i + 1] = replace(option, argv[i + 1])
+    return argv
+
+
+def keep_literal(path: str) -> str:
+    """Return a path with "./" before it if YAML would not read it as a text or a number."""
+    try:
+        is_literal = path in ("", "null") or isinstance(yaml.safe_load(path), (str, int, float))
+    except (yaml.YAMLError, ValueError):
+        is_literal = True  # what is not YAML is taken as it is
+    return path if is_literal else os.path.join(os.curdir, path)  # noqa: PTH118 a Path drops the "./"
+
+
+def expand_settings(settings: Any, option: str = "-") -> None:
+    """Expand all paths in a parsed configuration, which is changed in place.
+
+    Args:
+        settings: The configuration, or a part of it.
+        option: The option that the part belongs to, for error messages.
+
+    Raises:
+        SettingError: See `expand_path`.
+    """
+    if isinstance(settings, (list, tuple)):
+        for item in settings:
+            expand_settings(item, option)
+    items = vars(settings) if isinstance(settings, Namespace) else settings if isinstance(settings, dict) else {}
+    for name, value in list(items.items()):
+        inner = option if name in ("init_args", "dict_kwargs") else f"{option}{'.' if option != '-' else '-'}{name}"
+        if name not in PATH_OPTIONS:
+            expand_settings(value, inner)
+        elif isinstance(value, str):
+            items[name] = expand_path(inner, value)
+        elif isinstance(value, list) and all(isinstance(path, str) for path in value):
+            items[name] = [expand_path(inner, path) for path in value]
