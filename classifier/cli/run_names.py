@@ -39,10 +39,9 @@ def check_name(config: Namespace, is_resumed: bool) -> None:
     if is_resumed or not keeps_run(config.trainer) or not is_first_process():
         return
     names = [name_run(config, seed) for seed in list_seeds(config)] if name else [place.name]
+    option = "--name" if name else "--trainer.logger.version"
     for folder in (place.logs / taken for taken in names if taken):
-        require(
-            not os.path.lexists(folder), f"{make_printable(folder)} exists already: choose another name for the run"
-        )
+        require(not os.path.lexists(folder), f"{make_printable(folder)} exists already: choose another {option}")
 
 
 def list_seeds(config: Namespace) -> range:

@@ -127,18 +127,22 @@ TRAINING_OPTIONS = (
     *("gradient_clip_algorithm", "gradient_clip_val", "limit_train_batches", "log_every_n_steps", "logger"),
     *("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "num_sanity_val_steps"),
     *("reload_dataloaders_every_n_epochs", "val_check_interval"),
+    *("enable_checkpointing", "enable_model_summary", "sync_batchnorm"),
 )
+# Options of the Trainer that have no effect on any command, and why.
+NEVER_USED = {
+    "limit_predict_batches": "leave it out",
+    "model_registry": "checkpoints are local files",
+    "use_distributed_sampler": "every process always gets its own images",
+}
 # Options of the Trainer that have no effect on a command, and what to use in place of one of them.
 WITHOUT_EFFECT = {
-    "fit": {
-        "limit_predict_batches": "leave it out",
-        "limit_test_batches": "--trainer.limit_val_batches limits the evaluation after every epoch",
-    },
-    "validate": dict.fromkeys((*TRAINING_OPTIONS, "limit_predict_batches", "limit_test_batches"), "leave it out"),
-    "test": dict.fromkeys(
-        (*TRAINING_OPTIONS, "limit_predict_batches", "limit_val_batches", "overfit_batches"), "leave it out"
-    ),
+    "fit": {**NEVER_USED, "limit_test_batches": "--trainer.limit_val_batches limits the evaluation after every epoch"},
+    "validate": NEVER_USED | dict.fromkeys((*TRAINING_OPTIONS, "limit_test_batches"), "leave it out"),
+    "test": NEVER_USED | dict.fromkeys((*TRAINING_OPTIONS, "limit_val_batches", "overfit_batches"), "leave it out"),
 }
+# Values that ask for nothing.
+WITHOUT_WISH = {"use_distributed_sampler": ("true",)}
 # The batches without which a command does nothing.
 REQUIRED_BATCHES = {"fit": "limit_train_batches", "validate": "limit_val_batches", "test": "limit_test_batches"}
 
@@ -161,10 +165,10 @@ def check_typed_options(command: str, argv: list[str]) -> None:
         argv: Command-line arguments after the command's name, as the user has typed them.
 
     Raises:
-        SettingError: An option has no effect, and its value is not false or null.
+        SettingError: An option has no effect, and its value is not one that asks for nothing, such as false or null.
     """
     for name, value in list_typed_options(argv):
-        if name in WITHOUT_EFFECT[command] and value not in ("false", "null"):
+        if name in WITHOUT_EFFECT[command] and value not in WITHOUT_WISH.get(name, ("false", "null")):
             raise SettingError(f"--trainer.{name} has no effect on {command}: {WITHOUT_EFFECT[command][name]}")
 
 
@@ -190,6 +194,7 @@ def check_trainer_options(trainer: Namespace, command: str) -> None:
             None in (least, most) or most == -1 or least <= most,
             f"trainer.min_{unit} must not be above trainer.max_{unit}, {least} is above {most}",
         )
+    require(not trainer.barebones, "trainer.barebones switches off the metrics and checkpoints of a run: leave it out")
     name = REQUIRED_BATCHES[command]
     batches = trainer.fast_dev_run or (command != "test" and trainer.overfit_batches) or trainer[name]
     require(batches != 0, f"trainer.{name} must be above 0, because {command} does nothing with {batches}")

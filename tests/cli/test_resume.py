@@ -98,7 +98,7 @@ def test_resumed_run_continues_in_its_folder_outside_the_usual_place_with_its_ow
     run(*TWO_EPOCHS, "--trainer.default_root_dir", "runs", "--trainer.limit_train_batches", "5")
     run("fit", "--pictures=false", "--ckpt_path", "runs/lightning_logs/version_0", "--trainer.max_epochs", "3")
     assert [path.name for path in Path("runs/lightning_logs").iterdir()] == ["version_0"]
-    assert not LOGS.exists()
+    assert [path.name for path in LOGS.iterdir()] == [".runs_elsewhere"]
     epochs = json.loads(Path("runs/lightning_logs/version_0/results.json").read_text())["epochs"]
     assert [epoch["images_scored"]["train"] for epoch in epochs] == [320, 320, 320]
 

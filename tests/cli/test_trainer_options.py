@@ -13,7 +13,7 @@ from helpers.runs import FIT_DIGITS, LOGS, read_results
 from jsonargparse import Namespace
 
 from classifier.cli.lightning_parser import LightningParser
-from classifier.cli.trainer_options import Trainer, check_trainer_options, get_seconds
+from classifier.cli.trainer_options import Trainer, check_trainer_options, check_typed_options, get_seconds
 from classifier.errors import SettingError
 
 ONE_EPOCH = (*FIT_DIGITS, "--trainer.max_epochs=1")
@@ -85,6 +85,7 @@ LIMITS = [
         ({"max_time": value}, "max_time must be a time above 0, such as")
         for value in ("00:00:00:00", "x", {"hours": -1})
     ),
+    ({"barebones": True}, "barebones switches off the metrics and checkpoints of a run: leave it out"),
     ({"overfit_batches": None}, "overfit_batches must have a value, not null"),
     ({"min_epochs": 3, "max_epochs": 2}, "min_epochs must not be above trainer.max_epochs, 3 is above 2"),
     ({"min_steps": 3, "max_steps": 2}, "min_steps must not be above trainer.max_steps, 3 is above 2"),
@@ -155,11 +156,24 @@ def test_option_that_cannot_be_followed_is_refused_in_one_line_and_leaves_no_run
     [
         *(("test", "max_epochs=3"), ("test", "limit_val_batches=1"), ("test", "logger=CSVLogger")),
         *(("validate", "limit_test_batches=1"), ("validate", "logger.name=x")),
+        *((command, "limit_predict_batches=0.5") for command in ("fit", "validate", "test")),
+        *((command, "enable_checkpointing=true") for command in ("validate", "test")),
+        *((command, "enable_model_summary=true") for command in ("validate", "test")),
+        *((command, "sync_batchnorm=true") for command in ("validate", "test")),
     ],
 )
-def test_trainer_option_without_effect_on_a_command_is_refused(fail, command, option):
-    status, line = fail(command, f"--trainer.{option}")
-    assert (status, f"has no effect on {command}: leave it out" in line) == (2, True), line
+def test_trainer_option_without_effect_on_a_command_is_refused(command, option):
+    with pytest.raises(SettingError, match=f"has no effect on {command}: leave it out"):
+        check_typed_options(command, [f"--trainer.{option}"])
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test"])
+def test_option_that_no_command_uses_is_refused_unless_it_has_the_value_that_holds_anyway(command):
+    with pytest.raises(SettingError, match=f"model_registry has no effect on {command}: checkpoints are local files"):
+        check_typed_options(command, ["--trainer.model_registry", "mine"])
+    with pytest.raises(SettingError, match=f"use_distributed_sampler has no effect on {command}: every process always"):
+        check_typed_options(command, ["--trainer.use_distributed_sampler=false"])
+    check_typed_options(command, ["--trainer.use_distributed_sampler=true", "--trainer.model_registry=null"])
 
 
 @pytest.mark.parametrize(

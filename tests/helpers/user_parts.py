@@ -1,6 +1,7 @@
-"""Callbacks as a user might write them."""
+"""Callbacks and a logger as a user might write them."""
 
 from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import Logger
 
 
 class Fails(Callback):
@@ -30,3 +31,22 @@ class Dots(ProgressBar):
 
     def on_train_epoch_end(self, *_: object) -> None:
         print(".")
+
+
+class Service(Logger):
+    """A logger that sends metrics to a server: as those of MLflow and W&B, it has no folder on this computer."""
+
+    name, version = "experiment", "a1b2"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics: list[tuple[int | None, dict[str, float]]] = []
+
+    def log_hyperparams(self, params, *_: object) -> None:
+        self.hparams = params
+
+    def log_metrics(self, metrics, step=None) -> None:
+        self.metrics.append((step, metrics))
+
+    def log_image(self, key: str) -> str:
+        return f"image {key}"

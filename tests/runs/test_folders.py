@@ -9,7 +9,7 @@ from helpers.processes import SERVER, wait_for
 
 from classifier.callbacks.checkpointing import AtomicCheckpointIO
 from classifier.errors import UserError
-from classifier.runs.folders import create_run_dir, find_checkpoint, lock_run_dir
+from classifier.runs.folders import create_run_dir, find_checkpoint, is_run_dir, lock_run_dir
 
 
 def save(path: Path) -> Path:
@@ -25,7 +25,7 @@ def test_threads_that_create_runs_at_the_same_time_get_different_folders(tmp_pat
 
     def create():
         barrier.wait()
-        names.append(create_run_dir(tmp_path))
+        names.append(create_run_dir(tmp_path).name)
 
     threads = [threading.Thread(target=create) for _ in range(8)]
     for thread in threads:
@@ -112,3 +112,18 @@ def test_lock_removes_what_a_killed_process_left_in_the_run_and_its_checkpoints(
         (folder / "last.ckpt").write_bytes(b"half")
     with lock_run_dir(tmp_path):
         assert not any(folder.exists() for folder in left)
+
+
+def test_run_dir_is_recognised_by_its_place_or_by_its_lock_and_settings(tmp_path):
+    for folder in (tmp_path / "lightning_logs" / "notebook", tmp_path / "run", tmp_path / "project"):
+        (folder / "checkpoints").mkdir(parents=True)
+    for file in ("run/config.yaml", "run/.lock", "project/config.yaml"):
+        (tmp_path / file).touch()
+    found = [folder.name for folder in (tmp_path, *tmp_path.glob("*"), *tmp_path.glob("*/*")) if is_run_dir(folder)]
+    assert sorted(found) == ["notebook", "run"]
+
+
+def test_named_run_is_created_once(tmp_path):
+    assert create_run_dir(tmp_path / "logs", "shop") == tmp_path / "logs" / "shop"
+    with pytest.raises(UserError, match=r"logs/shop exists already: choose another name for the run$"):
+        create_run_dir(tmp_path / "logs", "shop")

@@ -1,11 +1,13 @@
-"""The logger of a run."""
+"""The loggers of a run."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers.user_parts import Service
 
-from classifier.runs.logger import RunLogger
+from classifier.runs.logger import RunCSVLogger, RunFolder, RunLogger
 
 
 def read_hparams() -> dict[str, object]:
@@ -54,3 +56,29 @@ def test_every_name_of_a_folder_is_kept(tmp_path, name):
     logger = RunLogger(tmp_path / name, "runs", "version_0")
     assert logger.log_dir == str(tmp_path / name / "runs" / "version_0")
     assert RunLogger(name, "runs", "version_0").log_dir == f"{name}/runs/version_0"
+
+
+def test_folder_without_a_logger_of_its_own_has_hparams_and_passes_on_what_it_lacks(tmp_path):
+    service = Service()
+    folder = RunFolder(tmp_path, service)
+    folder.log_hyperparams({"lr": 0.1})
+    folder.log_metrics({"loss/test": 1.0}, 1)
+    folder.save()
+    assert yaml.safe_load((tmp_path / "hparams.yaml").read_text()) == {"lr": 0.1}
+    assert [path.name for path in tmp_path.iterdir()] == ["hparams.yaml"]
+    assert (folder.log_dir, folder.log_image("shoe"), service.metrics) == (str(tmp_path), "image shoe", [])
+    service.experiment = "run"
+    assert folder.experiment == "run"
+    for name in ("watch", "_private", "logger2"):
+        assert not hasattr(folder, name)
+    assert isinstance(copy.deepcopy(folder).logger, Service)  # which reads attributes before they are set
+
+
+@pytest.mark.parametrize("content", ["", "step\n1\n", "a,step\n1,x\n2,\n", "\0\n\xe9,", "a,step\n1,2,3,4\n"])
+def test_damaged_csv_file_does_not_stop_a_resumed_run(tmp_path, content):
+    logger = RunCSVLogger(tmp_path, "", "")
+    logger.metrics_file.write_text(content, encoding="latin-1")
+    logger.replace_points(logger.read_points())
+    logger.log_metrics({"a": 3.0}, 5)
+    logger.save()
+    assert logger.read_points()[-1] == {"a": "3.0", "step": "5"}
