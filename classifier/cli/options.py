@@ -32,7 +32,7 @@ def add_options(parser: ArgumentParser, command: str) -> None:
     if command == "fit":
         parser.add_argument(
             "--name",
-            type=str | None,
+            type=str,
             help="Name of the run, which is that of its folder, such as shop; with --seeds, shop_seed0 and so on.",
         )
         parser.add_argument(

@@ -95,5 +95,5 @@ def expand_settings(settings: Any, option: str = "-") -> None:
             expand_settings(value, inner)
         elif isinstance(value, str):
             items[name] = expand_path(inner, value)
-        elif isinstance(value, list) and all(isinstance(path, str) for path in value):
-            items[name] = [expand_path(inner, path) for path in value]
+        elif name == "paths":  # the positional arguments of a command
+            items[name] = [expand_path("PATH", path) for path in value]

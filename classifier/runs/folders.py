@@ -120,13 +120,13 @@ def find_last_run(name: str, logs: Path) -> Path:
     found = next((run for run in reversed(runs) if list_checkpoints(run)), None)
     newest = make_printable(runs[-1]) if runs else ""
     if found is None:
-        missing = f"{newest} has no checkpoint yet" if runs else f"there is no run with a checkpoint under {logs}"
+        missing = f"{newest} has no checkpoint" if runs else f"there is no run with a checkpoint under {logs}"
         raise UserError(f"--ckpt_path {name}: {missing}; give a run's folder, or create one with fit")
     if found != runs[-1]:
         from lightning.pytorch.utilities import rank_zero_warn
 
         rank_zero_warn(
-            f"{newest}, which was started last, has no checkpoint yet: {name} means {make_printable(found)}, which was "
+            f"{newest}, which was started last, has no checkpoint: {name} means {make_printable(found)}, which was "
             "started before it"
         )
     return found

@@ -28,6 +28,7 @@ FIT = ("fit", "--config=digits", "--pictures=false", "--trainer.limit_train_batc
 KNOWN = {
     "LearningRateFinder": "writes its own progress bar to standard error",
     "OnExceptionCheckpoint": "makes Lightning warn that no checkpoint is given",
+    "WandbLogger": "writes its own lines to standard error",
     "SpikeDetection": "cannot be resumed: its constructor does not create what load_state_dict sets",
 }
 
@@ -55,10 +56,11 @@ def try_part(part: Part) -> Iterator[tuple[str, str]]:
             yield "fit", problem
         return
     (config,) = Path().rglob("config.yaml")
-    commands = {"repeat": ("fit", "--config", config, "--trainer.max_epochs=1")}
-    if part.option != "logger":  # the run is then in the folder of that logger
-        commands["resume"] = ("fit", "--ckpt_path", config.parent, "--trainer.max_epochs=3")
-        commands["test"] = ("test", "--ckpt_path", config.parent)
+    commands = {
+        "repeat": ("fit", "--config", config, "--trainer.max_epochs=1"),
+        "resume": ("fit", "--ckpt_path", config.parent, "--trainer.max_epochs=3"),
+        "test": ("test", "--ckpt_path", config.parent),
+    }
     for name, arguments in commands.items():
         if problem := call(*arguments):
             yield name, problem

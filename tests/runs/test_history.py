@@ -59,10 +59,12 @@ def test_runs_of_a_notebook_count_by_their_newest_checkpoint_and_folders_without
     assert [run.name for run in list_runs()] == ["version_0", "version_1"]
 
 
-def test_run_that_has_no_checkpoint_yet_is_reported_and_the_one_before_it_is_used():
+def test_run_without_a_checkpoint_is_reported_and_the_one_before_it_is_used():
     make_run(f"{LOGS}/version_0", started=100, saved=101)
     make_run(f"{LOGS}/version_1", started=200)
-    with pytest.warns(UserWarning, match=f"{LOGS}/version_1, .* no checkpoint yet: best means {LOGS}/version_0, which"):
+    with pytest.warns(
+        UserWarning, match=f"{LOGS}/version_1, which .* has no checkpoint: best means {LOGS}/version_0, which"
+    ):
         assert find_checkpoint("best") == Path(LOGS, "version_0", "checkpoints", "last.ckpt")
 
 
