@@ -50,7 +50,10 @@ def keeps_run(trainer: Namespace) -> bool:
 def list_loggers(trainer: Namespace) -> list[tuple[Any, Namespace]]:
     """Return the classes and the arguments of the loggers in the parsed settings of the Trainer."""
     specs = [] if isinstance(trainer.logger, bool) else list_parts(trainer.logger)
-    return [(find_imported(spec.class_path), spec.get("init_args") or Namespace()) for spec in specs]
+    return [
+        (find_imported(spec.class_path), Namespace(**(spec.get("init_args") or {}), **(spec.get("dict_kwargs") or {})))
+        for spec in specs
+    ]
 
 
 def adds_tensorboard(trainer: Namespace) -> bool:

@@ -20,8 +20,8 @@ MAX_SIZE = 1_000_000  # bytes that are read of it, from its end
 def remember_run(run_dir: Path, logs: Path = Path(LOGS)) -> None:
     """Record a run that is stored outside the folder of all runs, so that `last` finds it.
 
-    A record is one line that is appended, so runs can be started at the same time. A path in the current folder is
-    recorded relative to it. If the record cannot be written, a warning is printed.
+    A record is one line that is appended, so runs can be started at the same time. A path below the folder that
+    contains `logs` is recorded relative to that folder. If the record cannot be written, a warning is printed.
 
     Args:
         run_dir: Folder of the run; it must exist.
@@ -30,9 +30,9 @@ def remember_run(run_dir: Path, logs: Path = Path(LOGS)) -> None:
     folder = run_dir.resolve()
     if folder.parent == logs.resolve():
         return
-    here = Path.cwd()
+    here = logs.parent.resolve()
     path = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    if path in (known.resolve() if path.is_absolute() else known for known in read_elsewhere(logs)):
+    if logs.parent / path in read_elsewhere(logs):
         return
     try:
         logs.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def read_elsewhere(logs: Path) -> Iterator[Path]:
         except (ValueError, RecursionError):
             continue
         if isinstance(path, str) and path and "\0" not in path:
-            yield Path(path)
+            yield logs.parent / path
 
 
 def list_runs(logs: Path = Path(LOGS)) -> list[Path]:

@@ -38,6 +38,7 @@ def test_run_elsewhere_is_found_while_it_exists(tmp_path_factory):
         remember_run(run_dir)
     assert [json.loads(line) for line in Path(LOGS, ELSEWHERE).read_text().split()] == [str(near), str(far)]
     assert list_runs() == [Path(LOGS, "version_0"), near, far]
+    assert list_runs(Path.cwd() / LOGS)[1].resolve() == near.resolve()
     far.rename(far.with_name("moved"))
     assert find_checkpoint("best") == near / "checkpoints" / "last.ckpt"
 
