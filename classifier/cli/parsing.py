@@ -27,8 +27,6 @@ ALLOWED_PACKAGES = (
 
 BASES = {"model": "classifier.models.base.ImageClassifier", "data": "classifier.data.base.ImageDataModule"}
 NOT_SUGGESTED = ("image_shape", "num_classes", "class_names", "print_config")  # the data decides
-PATH_OPTION = re.compile(r"--data\.(?:init_args\.)?(?:root|file|cache_dir)")
-
 MAX_MESSAGE = 500  # characters
 
 # Lines of jsonargparse's message that walk through the types it tried.
@@ -138,24 +136,6 @@ def put_configs_first(argv: list[str], replace: Callable[[str], str] = str) -> l
     return [*files, *others]
 
 
-def keep_paths(argv: list[str]) -> list[str]:
-    """Return a command line in which YAML does not change the paths of the data.
-
-    YAML would read "~" as null, "#photos" as a comment and "[1]" as a list. With "./" in front of them, they are the
-    same paths, and texts. The word null keeps its meaning, which is the default.
-
-    Args:
-        argv: Command-line arguments after the command's name.
-    """
-    kept = list(argv)
-    for i, argument in enumerate(argv):
-        if argument.startswith(("~", "#", "[", "{")) and i and PATH_OPTION.fullmatch(argv[i - 1]):
-            kept[i] = f"./{argument}"
-        elif match := re.fullmatch(rf"({PATH_OPTION.pattern})=([~#\[{{].*)", argument, re.DOTALL):
-            kept[i] = f"{match[1]}=./{match[2]}"
-    return kept
-
-
 def dump_yaml(data: Any) -> str:
     """Return YAML that standard output can encode; a text with other characters is quoted, with escapes for these."""
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
@@ -172,18 +152,14 @@ set_dumper("yaml", dump_yaml)
 class OneLineErrorParser(ArgumentParser):
     """A parser that raises a SettingError with a one-line message for every error in a command line."""
 
-    def parse_args(self, args: list[str] | None = None, **kwargs: Any) -> Namespace:  # type: ignore[override]
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Return the parsed options, from the command line and from files.
-
-        Args:
-            args: Command-line arguments after the command's name.
-            **kwargs: Further arguments of jsonargparse's method.
 
         Raises:
             SettingError: A nested file cannot be read.
         """
         try:
-            return super().parse_args(None if args is None else keep_paths(args), **kwargs)
+            return super().parse_args(*args, **kwargs)
         except (UnicodeDecodeError, RecursionError) as error:
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
 

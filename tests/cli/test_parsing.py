@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from classifier.cli.main import main
-from classifier.cli.parsing import dump_yaml, keep_paths, list_choices, shorten_message
+from classifier.cli.parsing import dump_yaml, list_choices, shorten_message
 
 CLASS_NOT_ALLOWED = """\
 Parser key "data":
@@ -88,28 +87,6 @@ def test_null_character_in_a_file_is_refused(fail, name):
         True,
     )
     assert list(Path().iterdir()) == [Path("null.yaml")]
-
-
-@pytest.mark.parametrize("name", ["~", "#c", "[a]", "{b"])
-def test_path_of_the_data_that_yaml_reads_as_something_else_is_taken_literally(name):
-    for arguments in (["--data.root", name], [f"--data.init_args.root={name}"], ["--data.file", name, "--x", "~"]):
-        kept = keep_paths(arguments)
-        assert [argument.replace("./", "", 1) for argument in kept] == arguments
-        assert kept != arguments
-    for arguments in (["--data.root", "null"], ["--data.root", "a/~"], ["--data.lr", name], [name]):
-        assert keep_paths(arguments) == arguments
-
-
-def test_folder_whose_name_yaml_reads_as_null_can_be_used(run, fail):
-    for folder in ("./~/a", "./~/b"):
-        Path(folder).mkdir(parents=True)
-        for number in range(3):
-            Image.new("L", (8, 8), 60 * number).save(Path(folder, f"{number}.png"))
-    assert run("inspect", "--data", "ImageFolder", "--data.root", "~").startswith(
-        "ImageFolder ~: 6 images in 2 classes"
-    )
-    line = fail("inspect", "--data", "ImageTable", "--data.file", "#c")[1]
-    assert line.endswith("#c cannot be read: No such file or directory")
 
 
 def test_yaml_escapes_what_standard_output_cannot_encode_so_that_it_is_read_back(monkeypatch):
