@@ -32,3 +32,9 @@ def test_many_classes_of_which_few_have_images_are_counted_once():
         "  a               50.0%",
         "  ... and 40 more classes without test images",
     ]
+
+
+def test_long_and_wide_names_leave_the_accuracies_in_their_column():
+    names = ["cat", "猫", "x" * 40]
+    lines = [format_accuracies("test", {name: 0.5})[1] for name in names]
+    assert lines == [f"  cat{' ' * 11}  50.0%", f"  猫{' ' * 12}  50.0%", f"  {'x' * 29}…  50.0%"]

@@ -14,6 +14,8 @@ from PIL import Image
 from classifier import MLP, Digits
 from classifier.cli.main import main
 from classifier.commands.predict import predict
+from classifier.columns import measure
+from classifier.commands.predict import PredictionTable, is_dark_on_light, predict
 from classifier.data.image_files.decoding import read_image
 from classifier.errors import SettingError
 
@@ -229,3 +231,13 @@ def test_plain_trainer_predicts_probabilities_of_any_loader(make_trainer):
     batches = make_trainer().predict(model, data.test_dataloader())
     expected = model(data.datasets["test"][:][0]).softmax(dim=1)
     assert torch.allclose(torch.cat(batches), expected, atol=1e-6)
+
+
+def test_table_on_the_terminal_cuts_long_names_and_aligns_wide_ones(capsys):
+    paths, classes = ["photos/" + "x" * 70 + "/1.png", "猫/2\x1b.png"], ["c" * 40, "猫", "dog"]
+    with PredictionTable(paths, classes) as table:
+        table.add(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.7, 0.2]]), [0, 1], [], torch.tensor([False, False]))
+    header, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert first == f"…{'x' * 53}/1.png  {'c' * 29}…        70.0%  {'猫':<29}        20.0%"
+    assert second.startswith("猫/2?.png ")
+    assert [measure(line) for line in (header, first, second)] == [60 + 2 * (2 + 30 + 2 + 11)] * 3
