@@ -1,12 +1,15 @@
-"""CSV files with one row per image: checked before the work, written atomically, and safe to open in a spreadsheet."""
+"""Files with one row per image, as CSV or JSON: checked before the work, and written atomically."""
 
 import contextlib
+import csv
 import errno
+import json
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from classifier.errors import UserError, make_printable, require
 from classifier.files import PREFIX, atomic_write
@@ -27,6 +30,8 @@ def format_cell(value: str | int | float) -> str:
     """Return one cell; see `format_row`."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
@@ -36,14 +41,74 @@ def name_columns(class_names: Iterable[str], others: Iterable[str]) -> list[str]
     return [f"probability of {name}" if name in taken else name for name in class_names]
 
 
+class CsvRows:
+    """Writes rows as CSV, with a column for the probability of every class. It is safe to open in a spreadsheet.
+
+    Args:
+        file: The open file.
+        columns: Names of the columns before those of the probabilities.
+        class_names: Names of the C classes in the order of their labels.
+    """
+
+    def __init__(self, file: TextIO, columns: Sequence[str], class_names: Sequence[str]) -> None:
+        self.writer = csv.writer(file, lineterminator="\n")
+        self.writer.writerow(format_row([*columns, *name_columns(class_names, columns)]))
+
+    def add(self, values: Sequence[Any], probabilities: Sequence[float]) -> None:
+        """Write a row: a value for every column, and the probabilities of the C classes."""
+        self.writer.writerow(format_row([*values, *probabilities]))
+
+    def finish(self) -> None:
+        """Write what follows after the last row: nothing."""
+
+
+class JsonRows:
+    """Writes rows as JSON objects, with the probabilities of all classes as an object under "probabilities".
+
+    Args:
+        file: The open file.
+        columns: Names of the values.
+        class_names: Names of the C classes in the order of their labels.
+        lines: Whether to write one object per line, instead of a list of objects.
+    """
+
+    def __init__(self, file: TextIO, columns: Sequence[str], class_names: Sequence[str], lines: bool = False) -> None:
+        self.file, self.columns, self.class_names, self.lines = file, columns, class_names, lines
+        self.separator = "" if lines else "[\n"
+
+    def add(self, values: Sequence[Any], probabilities: Sequence[float]) -> None:
+        """Write an object: a value for every column, and the probabilities of the C classes."""
+        row = {name: to_json(value) for name, value in zip(self.columns, values, strict=True)}
+        row["probabilities"] = dict(zip(self.class_names, map(to_json, probabilities), strict=True))
+        self.file.write(self.separator + json.dumps(row))
+        self.separator = "\n" if self.lines else ",\n"
+
+    def finish(self) -> None:
+        """Write what follows after the last object."""
+        if self.lines:
+            self.file.write(self.separator)
+        else:
+            self.file.write("[]\n" if self.separator == "[\n" else "\n]\n")
+
+
+def to_json(value: Any) -> Any:
+    """Return a value with 7 significant digits if it is a float, and None for NaN and infinity."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
+
+
+FORMATS = {".csv": CsvRows, ".json": JsonRows}
+
+
 def check_output(output: str) -> None:
-    """Check that a CSV file can be written, before the work whose results it contains.
+    """Check that a file can be written, before the work whose results it contains.
 
     Args:
         output: Path of the file, or of a device such as /dev/stdout.
 
     Raises:
-        SettingError: The name does not end in ".csv".
+        SettingError: The name does not end in ".csv" or ".json".
         UserError: The path is a folder, or its folder is missing or cannot be written to.
     """
     path = Path(output)
@@ -55,17 +120,35 @@ def check_output(output: str) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
         require(
-            path.suffix.lower() == ".csv",
-            f"--output {make_printable(path)}: the table is written as CSV, so give the file a name that ends in .csv, "
-            f"such as {make_printable(path.stem)}.csv",
+            path.suffix.lower() in FORMATS,
+            f"--output {make_printable(path)}: the table is written as CSV or JSON, so give the file a name that ends "
+            f"in .csv or .json, such as {make_printable(path.stem)}.csv",
         )
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PREFIX) as folder:
             Path(folder, path.name).touch()
 
 
 @contextlib.contextmanager
+def open_rows(output: str, columns: Sequence[str], class_names: Sequence[str]) -> Iterator[CsvRows | JsonRows]:
+    """Yield a writer of rows to a file. The extension of the file selects the format, and a device gets CSV.
+
+    Args:
+        output: Path of the file or the device.
+        columns: Names of the columns before those of the probabilities.
+        class_names: Names of the C classes in the order of their labels.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    with open_output(output) as file:
+        rows = FORMATS.get(Path(output).suffix.lower(), CsvRows)(file, columns, class_names)
+        yield rows
+        rows.finish()
+
+
+@contextlib.contextmanager
 def open_output(output: str) -> Iterator[TextIO]:
-    """Yield a CSV file that is written atomically, unless it is a device such as /dev/stdout.
+    """Yield a file that is written atomically, unless it is a device such as /dev/stdout.
 
     Args:
         output: Path of the file or the device.

@@ -33,7 +33,7 @@ LINES = [
 ]
 # Arguments of every command of the package, however it is started, without duplicates.
 COMMANDS = list(
-    dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*#.*$", "", line) for line in LINES if "-m classifier" in line)
+    dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*(#|\| ).*$", "", line) for line in LINES if "-m classifier" in line)
 )
 OWN_IMAGES = [command for command in COMMANDS if re.search("pets|labels.csv", command)]
 DIGITS = ("fit --config digits", "test", "validate", "predict", "export")

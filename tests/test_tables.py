@@ -1,14 +1,15 @@
-"""CSV files of results."""
+"""Files with one row per image."""
 
 import csv
 import io
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from classifier.errors import SettingError, UserError
-from classifier.tables import check_output, format_row, is_device, name_columns, open_output
+from classifier.tables import JsonRows, check_output, format_row, is_device, name_columns, open_output, open_rows
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
@@ -20,9 +21,9 @@ def test_numbers_are_written_as_numbers():
     assert format_row([-3, -0.123456789, 1e-12, "0.5"]) == ["-3", "-0.1234568", "1e-12", "0.5"]
 
 
-@pytest.mark.parametrize("name", ["preds.json", "preds.xlsx", "preds", "preds.csv.gz", ".csv"])
-def test_file_that_would_not_be_recognised_as_csv_is_refused(name):
-    with pytest.raises(SettingError, match=r"is written as CSV, so give the file a name that ends in \.csv, such as"):
+@pytest.mark.parametrize("name", ["preds.jsonl", "preds.xlsx", "preds", "preds.csv.gz", ".csv"])
+def test_file_in_another_format_is_refused(name):
+    with pytest.raises(SettingError, match=r"CSV or JSON, so give the file a name that ends in \.csv or \.json"):
         check_output(name)
 
 
@@ -94,3 +95,39 @@ def test_standard_output_that_is_redirected_to_a_file_is_appended_to():
 
 def test_columns_of_classes_differ_from_the_other_columns():
     assert name_columns(["cat", "file", "true"], ["file", "class"]) == ["cat", "probability of file", "true"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_file_is_a_list_with_one_object_per_row(count):
+    with open_rows("a.JSON", ["file", "trained_on"], ["cat", "file"]) as rows:
+        for i in range(count):
+            rows.add([f"=\xe9{i}.png", i > 0], [1 / 3, float("nan")])
+    assert json.loads(Path("a.JSON").read_text()) == [
+        {"file": f"=\xe9{i}.png", "trained_on": i > 0, "probabilities": {"cat": 0.3333333, "file": None}}
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_lines_are_one_object_each(count):
+    output = io.StringIO()
+    rows = JsonRows(output, ["file"], ["cat"], lines=True)
+    for i in range(count):
+        rows.add([i], [0.5])
+    rows.finish()
+    assert output.getvalue().count("\n") == count
+    expected = [{"file": i, "probabilities": {"cat": 0.5}} for i in range(count)]
+    assert [json.loads(line) for line in output.getvalue().splitlines()] == expected
+
+
+def test_csv_file_has_a_column_for_every_class():
+    with open_rows("a.csv", ["file", "trained_on"], ["cat", "file"]) as rows:
+        rows.add(["=a.png", True], [0.25, 0.75])
+    assert Path("a.csv").read_bytes() == b"file,trained_on,cat,probability of file\n'=a.png,true,0.25,0.75\n"
+
+
+def test_file_is_not_replaced_if_its_rows_are_incomplete():
+    Path("a.json").write_text("before")
+    with pytest.raises(ZeroDivisionError), open_rows("a.json", ["file"], []):
+        raise ZeroDivisionError
+    assert Path("a.json").read_text() == "before"

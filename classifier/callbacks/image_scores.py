@@ -1,4 +1,4 @@
-"""Results of every evaluated image: whether it was trained on, and a CSV file."""
+"""Results of every evaluated image: whether it was trained on, and a file with one row per image."""
 
 import sys
 from typing import Any
@@ -11,16 +11,16 @@ from tqdm import tqdm
 from classifier.callbacks.reporting import get_class_labels, get_evaluated_dataset, get_file_name
 from classifier.data.base import ImageDataModule
 from classifier.data.training_record import TrainingRecord, describe_decoding, find_trained_images, get_decoding
-from classifier.tables import format_row, name_columns, open_output
+from classifier.tables import open_rows
 
 
 class ImageScores(Callback):
-    """After `test` and `validate`, prints how many images were trained on, and writes a CSV file.
+    """After `test` and `validate`, prints how many images were trained on, and writes a file.
 
     Nothing is printed if there are none, or if the checkpoint has no record of its training images.
 
     Args:
-        output: CSV file to write, with one row per image, or None.
+        output: CSV or JSON file to write, with one row per image, or None.
     """
 
     state_key = "ImageScores"
@@ -44,7 +44,7 @@ class ImageScores(Callback):
         self._report(trainer, pl_module, "test")
 
     def _report(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
-        """Print how many images of a split were trained on, and write the CSV file, in the first process."""
+        """Print how many images of a split were trained on, and write the file, in the first process."""
         record, dataset = module.training_record, get_evaluated_dataset(trainer, split)
         if not trainer.is_global_zero or (self.output is None and record is None):
             return
@@ -101,10 +101,10 @@ def write_scores(
     class_names: list[str],
     trained: Tensor | None = None,
 ) -> None:
-    """Write a CSV file with one row per image: file or index, true and predicted class, and all probabilities.
+    """Write a file with one row per image: file or index, true and predicted class, and all probabilities.
 
     Args:
-        output: Path of the file.
+        output: Path of the file, as CSV or JSON.
         images: Columns `index`, `label`, `prediction` (N,) and `probability` (N, C), on the CPU.
         names: Paths of the N images; None for an image without a file, which is named by its index.
         class_names: Names of the C classes in the order of their labels.
@@ -113,18 +113,11 @@ def write_scores(
     Raises:
         UserError: The file cannot be written.
     """
-    import csv
-
     known = trained is not None
-    header = ["file" if any(names) else "index", "true", "predicted", *["trained_on"] * known]
-    header += name_columns(class_names, header)
+    columns = ["file" if any(names) else "index", "true", "predicted", *["trained_on"] * known]
     flags: list[Any] = trained.tolist() if trained is not None else [None] * len(names)
-    columns = (images[column].tolist() for column in ("index", "label", "prediction"))
-    with open_output(output) as file:
-        writer = csv.writer(file)
-        writer.writerow(format_row(header))
-        for i, (name, flag, index, label, prediction) in enumerate(zip(names, flags, *columns, strict=True)):
-            flag_cell = [str(flag).lower()] * known
+    values = (images[column].tolist() for column in ("index", "label", "prediction"))
+    with open_rows(output, columns, class_names) as rows:
+        for i, (name, flag, index, label, prediction) in enumerate(zip(names, flags, *values, strict=True)):
             classes = class_names[label], class_names[prediction]
-            row = [name or index, *classes, *flag_cell, *images["probability"][i].tolist()]
-            writer.writerow(format_row(row))
+            rows.add([name or index, *classes, *[flag] * known], images["probability"][i].tolist())

@@ -26,7 +26,7 @@ def add_options(parser: ArgumentParser, command: str) -> None:
         parser.add_argument(
             "--output",
             type=str | None,
-            help="CSV file to write, with one row per image: file or index, true and predicted class, and the "
+            help="CSV or JSON file to write, with one row per image: file or index, true and predicted class, and the "
             "probability (0 to 1) of every class.",
         )
     if command == "fit":

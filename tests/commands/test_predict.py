@@ -13,9 +13,9 @@ from PIL import Image
 
 from classifier import MLP, Digits
 from classifier.cli.main import main
-from classifier.commands.predict import predict
 from classifier.columns import measure
-from classifier.commands.predict import PredictionTable, is_dark_on_light, predict
+from classifier.commands.predict import predict
+from classifier.commands.prediction_table import PredictionTable
 from classifier.data.image_files.decoding import read_image
 from classifier.errors import SettingError
 
@@ -61,7 +61,7 @@ def test_predictions_for_files_of_the_test_images_are_those_that_fit_scored(caps
     status, printed, errors = run_predict(capsys, "images", "--ckpt_path", "last", "--output", "predictions.csv")
     assert (status, errors) == (0, [])
     rows = read_rows()
-    assert list(rows[0]) == ["file", "class", *"0123456789"]
+    assert list(rows[0]) == ["file", "class", "probability", *"0123456789"]
     assert [row["file"] for row in rows] == [f"images/{i:03}.png" for i in range(360)]
 
     data, model = Digits(), MLP.load_from_checkpoint(CHECKPOINT, weights_only=True)
@@ -184,7 +184,7 @@ def test_files_are_decoded_as_those_of_the_training_data_were(capsys):
         ("a.png nowhere", 1, "nowhere: no such file or folder"),
         ("lightning_logs", 1, "lightning_logs contains no image files"),
         ("a.png --output nowhere/a.csv", 1, "--output nowhere/a.csv cannot be written: No such file"),
-        ("a.png --output preds.json", 2, "--output preds.json: the table is written as CSV, so give the file a name"),
+        ("a.png --output preds.txt", 2, "--output preds.txt: the table is written as CSV or JSON, so give the file"),
         ("a.png --batch_size 0", 2, "--batch_size"),
         ("a.png --max_pixels 0", 2, "--max_pixels"),
         ("a.png --invert perhaps", 2, "--invert"),
@@ -241,3 +241,22 @@ def test_table_on_the_terminal_cuts_long_names_and_aligns_wide_ones(capsys):
     assert first == f"…{'x' * 53}/1.png  {'c' * 29}…        70.0%  {'猫':<29}        20.0%"
     assert second.startswith("猫/2?.png ")
     assert [measure(line) for line in (header, first, second)] == [60 + 2 * (2 + 30 + 2 + 11)] * 3
+
+
+@pytest.mark.usefixtures("_trained")
+def test_csv_and_json_on_standard_output_are_the_rows_of_the_file_and_nothing_else(capsys):
+    write_digits(Path("images"), count=5)
+    Path("images/broken.png").write_text("text")
+    for name in ("file.csv", "file.json"):
+        status, _, _ = run_predict(capsys, "images", "--output", name)
+        assert status == 1
+    status, printed, errors = run_predict(capsys, "images", "--format", "csv")
+    assert printed == Path("file.csv").read_text()
+    assert printed.splitlines()[0] == "file,class,probability,0,1,2,3,4,5,6,7,8,9"
+    assert (status, errors[0]) == (1, f"checkpoint: {CHECKPOINT}")
+    assert [line.partition(":")[0] for line in errors[1:]] == ["skipped", "5 images", "python -m classifier"]
+    status, printed, _ = run_predict(capsys, "images", "--format", "json")
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert rows == json.loads(Path("file.json").read_text())
+    for row in rows:
+        assert row["probability"] == row["probabilities"][row["class"]] == max(row["probabilities"].values())
