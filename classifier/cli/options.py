@@ -12,8 +12,7 @@ def add_options(parser: ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--ckpt_path",
         type=str | None,
-        help="Checkpoint to resume or to evaluate: last or best of the newest run, a run's name or folder, or a .ckpt "
-        "file.",
+        help="Checkpoint: last or best of the run started last, a run's name or folder, or a .ckpt file.",
     )
     parser.add_argument(
         "--allow_import",
@@ -33,7 +32,7 @@ def add_options(parser: ArgumentParser, command: str) -> None:
         parser.add_argument(
             "--name",
             type=str,
-            help="Name of the run, which is that of its folder, such as shop; with --seeds, shop_seed0 and so on.",
+            help="Name of the run and its folder, such as shop.",
         )
         parser.add_argument(
             "--pictures",

@@ -27,6 +27,7 @@ ALLOWED_PACKAGES = (
 
 BASES = {"model": "classifier.models.base.ImageClassifier", "data": "classifier.data.base.ImageDataModule"}
 NOT_SUGGESTED = ("image_shape", "num_classes", "class_names", "print_config")  # the data decides
+
 MAX_MESSAGE = 500  # characters
 
 # Lines of jsonargparse's message that walk through the types it tried.

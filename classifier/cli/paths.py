@@ -14,7 +14,7 @@ from classifier.hparams import LOCAL_PATH, check_limit
 # Trainer, and of its callbacks, loggers and profilers.
 PATH_OPTIONS = frozenset(
     (
-        *("config", "c", "ckpt_path", "output", "root", "file", "cache_dir", "weights", "paths"),
+        *("config", "c", "ckpt_path", "output", "root", "file", "folder", "cache_dir", "weights", "paths", "runs"),
         *("default_root_dir", "save_dir", "dirpath", "dir", "root_dir"),
     )
 )
@@ -95,5 +95,5 @@ def expand_settings(settings: Any, option: str = "-") -> None:
             expand_settings(value, inner)
         elif isinstance(value, str):
             items[name] = expand_path(inner, value)
-        elif name == "paths":  # the positional arguments of a command
-            items[name] = [expand_path("PATH", path) for path in value]
+        elif name in ("paths", "runs") and isinstance(value, list):  # the positional arguments of a command
+            items[name] = [expand_path(name[:-1].upper(), path) for path in value]

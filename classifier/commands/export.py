@@ -39,7 +39,7 @@ def export(
         output: File to write; its extension selects the format. .pth is the state_dict of the layers, which take
             normalised images. .pt2 is a program of torch.export, which takes images (N, C, H, W), uint8 or float32 in
             [0, 1]. .onnx is a model with the input `images` (N, C, H, W), uint8, and the output `logits`.
-        ckpt_path: Checkpoint to export: last or best of the newest run, a run's name or folder, or a .ckpt file.
+        ckpt_path: Checkpoint: last or best of the run started last, a run's name or folder, or a .ckpt file.
         allow_import: Packages of your own that the checkpoint's classes may be imported from.
 
     Raises:

@@ -38,7 +38,7 @@ def predict(
 
     Args:
         paths: Image files, and folders that contain image files.
-        ckpt_path: Checkpoint to predict with: last or best of the newest run, a run's name or folder, or a .ckpt file.
+        ckpt_path: Checkpoint: last or best of the run started last, a run's name or folder, or a .ckpt file.
         output: CSV or JSON file to write, with one row per image: file, class, its probability (0 to 1), and the
             probability of every class.
         format: What is printed for every image. text: a line with the two most probable classes. csv and json: the row

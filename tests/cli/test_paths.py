@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.runs import FIT_DIGITS
 from jsonargparse import Namespace
+from PIL import Image
 
 from classifier.cli.main import main
 from classifier.cli.paths import PATH_OPTIONS, expand_argv, expand_path, expand_settings
@@ -26,7 +27,7 @@ def test_home_folder_is_expanded_and_every_other_path_is_kept(tmp_path, given, p
     assert expand_path("--output", given) == path.format(home=tmp_path / "home")
 
 
-@pytest.mark.parametrize("option", sorted(PATH_OPTIONS - {"c", "paths"}))
+@pytest.mark.parametrize("option", sorted(PATH_OPTIONS - {"c", "paths", "runs"}))
 def test_every_option_for_a_path_refuses_an_address_and_an_unknown_user(option):
     with pytest.raises(SettingError, match=f"^--x.{option} must be a local path, not s3://bucket/x$"):
         expand_argv([f"--x.{option}", "s3://bucket/x"])
@@ -50,6 +51,13 @@ def test_path_on_the_command_line_that_yaml_would_read_as_something_else_is_take
 @pytest.mark.parametrize("path", ["a", "null", "1", "true", "", "a #c", "*", "!a"])
 def test_path_on_the_command_line_that_the_parser_takes_literally_is_kept(path):
     assert expand_argv([f"--data.root={path}"]) == [f"--data.root={path}"]
+
+
+def test_folder_whose_name_yaml_reads_as_a_comment_can_be_used(run):
+    for folder in ("#c/a", "#c/b"):
+        Path(folder).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(Path(folder, "1.png"))
+    assert run("inspect", "--data", "ImageFolder", "--data.root", "#c").startswith("ImageFolder #c: 2 images in 2")
 
 
 def test_other_options_and_values_that_are_options_are_kept():
