@@ -216,6 +216,8 @@ class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
         """Return the weight-averaging callback, if the hyperparameters ask for one."""
         if self.trainer.state.fn != "fit":
             return []
+        if self.trainer.precision == "64-true":
+            self.double()  # before the average is made, which is a copy and takes part in training
         device = self.trainer.strategy.root_device
         if self.hparams.lookahead:
             return [Lookahead(self.hparams.lookahead, device=device)]

@@ -56,7 +56,7 @@ def assert_same_records(run: str, expected_run: str) -> None:
         ((EVERY_7,), 27, 50),
         (("--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=25"), 25, 40),
         (("--trainer.accumulate_grad_batches=3",), 9, 18),
-        (("--trainer.precision=64-true",), 25, 45),
+        (("--trainer.precision=64-true", "--model.ema_decay=0.9"), 25, 45),
     ],
     ids=[
         *("at the end of an epoch", "augmented", "at an evaluation", "at an evaluation every n steps"),
