@@ -15,6 +15,7 @@ import classifier
 from classifier.callbacks.console import ConsoleReporter
 from classifier.callbacks.image_scores import ImageScores
 from classifier.cli import PROG, trainer_setup
+from classifier.cli.allocator import keep_freed_memory
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seed, check_seeds, set_classes
 from classifier.cli.config_types import check_types
@@ -210,6 +211,7 @@ class ClassifierCLI(LightningCLI):
         if trainer.local_rank == 0:
             # Before further processes are started, which could not report what is missing.
             self.datamodule.prepare_data()
+        keep_freed_memory()  # from here on, because imports and the decoding of files need no memory that is kept
         run: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self.creates_run:
             checkpoint = load_checkpoint(ckpt_path) if ckpt_path else {}

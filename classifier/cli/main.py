@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import NamedTuple, NoReturn, TextIO
 
 from classifier.cli import PROG
-from classifier.cli.allocator import keep_freed_memory
 from classifier.cli.lean_imports import defer_scipy_signal
 from classifier.cli.signals import Terminated, raise_on_signals
 from classifier.cli.user_errors import find_user_error
@@ -162,7 +161,6 @@ def run(argv: list[str]) -> None:
     name = argv[0] if argv else ""
     if name not in COMMANDS:
         raise SettingError(describe_unknown_command(argv))
-    keep_freed_memory()
     module = import_without_gc(COMMANDS[name].module)
     if COMMANDS[name].takes_argv:
         getattr(module, name)(argv[1:])

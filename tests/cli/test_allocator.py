@@ -9,7 +9,6 @@ import pytest
 from helpers.processes import REPOSITORY
 
 from classifier.cli import allocator
-from classifier.cli.main import main
 
 NUM_BLOCKS, BLOCK_BYTES, ROUNDS, PAGE_BYTES = 7, 8 * 2**20, 5, 4096
 
@@ -40,13 +39,12 @@ def test_freed_memory_is_reused_without_page_faults():
     assert int(output) < NUM_BLOCKS * BLOCK_BYTES // PAGE_BYTES  # those of one round
 
 
-def test_every_command_keeps_freed_memory(monkeypatch):
+def test_training_keeps_freed_memory(monkeypatch, run):
     calls: list[tuple[int, int]] = []
     library = SimpleNamespace(mallopt=lambda *arguments: calls.append(arguments))
     # Not the module's ctypes itself, which is also everyone else's.
     monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=lambda _: library))
-    with pytest.raises(SystemExit):
-        main(["clear_cache", "--help"])
+    run("fit", "--config=digits", "--trainer.fast_dev_run=true")
     assert calls == [(-3, 32 * 2**20), (-1, 64 * 2**20)]
 
 
