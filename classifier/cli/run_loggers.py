@@ -25,7 +25,7 @@ from classifier.cli.trainer_setup import is_first_process
 from classifier.errors import require
 from classifier.runs.events import restore_points
 from classifier.runs.folders import LOGS, create_run_dir, lock_run_dir
-from classifier.runs.history import remember_run
+from classifier.runs.history import record_start
 from classifier.runs.logger import RunCSVLogger, RunFolder, RunLogger
 
 # Loggers that write to a folder, and the classes that take their place, because they can continue what they wrote.
@@ -142,7 +142,7 @@ def open_run(
         return
     run_dir = Path(str(loggers[0].log_dir))
     with lock_run_dir(run_dir), finish_wandb(loggers):
-        remember_run(run_dir)
+        record_start(run_dir)
         for logger in loggers if resolved.resumed_run else ():
             restore_points(logger, resolved.position, checkpoint)
         yield

@@ -9,9 +9,7 @@ from filelock import FileLock, Timeout
 
 from classifier.errors import UserError, make_printable
 from classifier.files import remove_unfinished
-from classifier.runs.history import LOGS, list_checkpoints, list_runs
-
-LOCK = ".lock"
+from classifier.runs.history import LOCK, LOGS, list_checkpoints, list_runs
 
 
 def create_run_dir(logs: Path, name: str | None = None) -> Path:

@@ -13,20 +13,23 @@ from pathlib import Path
 from classifier.errors import make_printable
 
 LOGS = "lightning_logs"
+LOCK = ".lock"  # in the folder of a run; its time is that of the last start
 ELSEWHERE = ".runs_elsewhere"  # one path per line, as a JSON string
 MAX_SIZE = 1_000_000  # bytes that are read of it, from its end
 
 
-def remember_run(run_dir: Path, logs: Path = Path(LOGS)) -> None:
-    """Record a run that is stored outside the folder of all runs, so that `last` finds it.
+def record_start(run_dir: Path, logs: Path = Path(LOGS)) -> None:
+    """Record that a run starts or is resumed now, so that `last` finds it.
 
-    A record is one line that is appended, so runs can be started at the same time. A path below the folder that
-    contains `logs` is recorded relative to that folder. If the record cannot be written, a warning is printed.
+    If it is stored outside the folder of all runs, its path is recorded there, too, as one line that is appended, so
+    that runs can be started at the same time. A path below the folder that contains `logs` is recorded relative to that
+    folder. If the line cannot be written, a warning is printed.
 
     Args:
-        run_dir: Folder of the run; it must exist.
+        run_dir: Folder of the run, which must be locked.
         logs: Folder that contains the folders of all other runs, and the record.
     """
+    os.utime(run_dir / LOCK)
     folder = run_dir.resolve()
     if folder.parent == logs.resolve():
         return
@@ -67,8 +70,8 @@ def read_elsewhere(logs: Path) -> Iterator[Path]:
 def list_runs(logs: Path = Path(LOGS)) -> list[Path]:
     """Return the folders of the runs in a folder and of those recorded in it, in the order in which they were started.
 
-    A run that is resumed counts as started again: that is the time at which its `config.yaml` was written. Without this
-    file, as after training in a notebook, the time of the newest checkpoint counts. A folder without either is no run.
+    A run that is resumed counts as started again. For a run without a lock, which was copied or trained in a notebook,
+    the time of its `config.yaml` or of its newest checkpoint counts. A folder without any of these is no run.
     """
     try:
         folders = sorted(path for path in logs.iterdir() if path.is_dir())
@@ -76,10 +79,15 @@ def list_runs(logs: Path = Path(LOGS)) -> list[Path]:
         folders = []
     runs: dict[str, tuple[float, Path]] = {}
     for folder in (*folders, *read_elsewhere(logs)):
-        started = get_time(folder / "config.yaml") or max(map(get_time, list_checkpoints(folder)), default=0.0)
-        if started:
+        if started := get_start(folder):
             runs.setdefault(os.path.realpath(folder), (started, folder))
     return [folder for _, folder in sorted(runs.values(), key=lambda run: run[0])]
+
+
+def get_start(run_dir: Path) -> float:
+    """Return the time at which a run was started last, or 0 if the folder is not that of a run."""
+    times = (get_time(run_dir / name) for name in (LOCK, "config.yaml"))
+    return next(filter(None, times), 0.0) or max(map(get_time, list_checkpoints(run_dir)), default=0.0)
 
 
 def list_checkpoints(run_dir: Path) -> list[Path]:
