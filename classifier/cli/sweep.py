@@ -1,12 +1,12 @@
 """Train with several seeds, and print a table of the results."""
 
 import gc
-import json
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from classifier.errors import UserError
+from classifier.runs.records import read_record
 
 COLUMNS = ("accuracy/test", "loss/test", "accuracy/val", "loss/val")
 
@@ -33,11 +33,14 @@ def read_last_epoch(run: Path) -> tuple[int, dict[str, float | None]]:
     Raises:
         UserError: The file is missing or damaged.
     """
+    problem = f"{run / 'results.json'} is missing or damaged, so there is no table"
     try:
-        results = json.loads((run / "results.json").read_text())
-        return results["seed"], dict(results["epochs"][-1])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{run / 'results.json'} is missing or damaged, so there is no table") from error
+        record = read_record(run)
+    except UserError as error:
+        raise UserError(problem) from error
+    if record.seed is None or not record.epochs:
+        raise UserError(problem)
+    return record.seed, record.epochs[-1]
 
 
 def format_runs(runs: list[Path]) -> str:

@@ -53,7 +53,8 @@ def test_sweep_that_could_not_end_with_a_table_is_refused_before_training(fail, 
 def write_results(run: Path, seed: int, epochs: list[dict]) -> None:
     """Write the results of a run."""
     run.mkdir()
-    (run / "results.json").write_text(json.dumps({"seed": seed, "epochs": epochs}))
+    numbered = [{"epoch": number, **epoch} for number, epoch in enumerate(epochs, 1)]
+    (run / "results.json").write_text(json.dumps({"seed": seed, "epochs": numbered}))
 
 
 def test_table_has_a_row_per_run_and_the_columns_that_every_run_has():
