@@ -157,8 +157,9 @@ class FileDataModule(ImageDataModule):
         """Read the splits that a stage needs; for `test`, report which part of the images is evaluated."""
         is_possible = stage not in ("fit", "validate") or self.hparams.test_split != "all"
         require(is_possible, "test_split all makes every image a test image, for the command test: leave it out")
+        is_known = self.hparams.test_split == "all" or "test" in self.datasets
         super().setup(stage)
-        if stage == "test" and not {"val", "test"} & self.given_splits and self.hparams.test_split != "all":
+        if stage == "test" and not is_known and not {"val", "test"} & self.given_splits:
             share = f"{len(self.datasets['test']):,} of {len(self.labels):,} images"
             report(f"{share} are held out and evaluated; --data.test_split all evaluates all of them")
 
@@ -196,10 +197,9 @@ class FileDataModule(ImageDataModule):
 
     def decode_files(self, found: FoundFiles) -> Contents:
         """Return what is known of files after decoding, from the cache if possible; unreadable files are no error."""
-        h, files = self.hparams, found.files
-        in_memory = len(files) * math.prod(self.image_shape) <= h.cache * 10**6
+        h, in_memory = self.hparams, len(found.files) * math.prod(self.image_shape) <= self.hparams.cache * 10**6
         disk_cache = DiskCache(Path(h.cache_dir) if h.cache_dir else None, h.cache_limit * 10**6)
-        contents = load_contents(files, in_memory, disk_cache, num_for_range=int((found.splits == "train").sum()))
+        contents = load_contents(found.files, in_memory, disk_cache, num_for_range=int((found.splits == "train").sum()))
         contents.problems = locate_problems(found, contents, self.describe())
         return contents
 
