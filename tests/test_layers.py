@@ -9,7 +9,7 @@ import classifier
 
 ROOT = Path(classifier.__file__).parent
 # A layer imports from those after it and from itself; "" is the modules next to the subpackages.
-LAYERS = ("cli", "commands", "analysis", "runs", "models", "callbacks", "data", "")
+LAYERS = ("cli", "commands", "pages", "analysis", "runs", "models", "callbacks", "data", "")
 ROOT_MODULES = {
     "checkpoint_format",
     "class_paths",
