@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from classifier.callbacks.tensorboard import TensorBoardReporter
     from classifier.cli.quiet import silence_lightning
     from classifier.commands.export import export_classifier
+    from classifier.commands.report import report
     from classifier.data.base import ImageDataModule
     from classifier.data.digits import Digits
     from classifier.data.image_files.decoding import read_image
@@ -59,6 +60,7 @@ MODULES = {
     "plot_curves": "plots",
     "plot_images": "plots",
     "read_image": "data.image_files.decoding",
+    "report": "commands.report",
     "silence_lightning": "cli.quiet",
 }
 
@@ -89,6 +91,7 @@ __all__ = [
     "plot_curves",
     "plot_images",
     "read_image",
+    "report",
     "silence_lightning",
 ]
 

@@ -1,4 +1,4 @@
-"""Files with one row per image, as CSV or JSON: checked before the work, and written atomically."""
+"""Output files: checked before the work, written atomically, and as CSV safe to open in a spreadsheet."""
 
 import contextlib
 import csv
@@ -101,14 +101,20 @@ def to_json(value: Any) -> Any:
 FORMATS = {".csv": CsvRows, ".json": JsonRows}
 
 
-def check_output(output: str) -> None:
+def check_output(
+    output: str,
+    suffixes: Sequence[str] = tuple(FORMATS),
+    contents: str = "the table is written as CSV or JSON",
+) -> None:
     """Check that a file can be written, before the work whose results it contains.
 
     Args:
         output: Path of the file, or of a device such as /dev/stdout.
+        suffixes: What the name may end in.
+        contents: Why, for the error message.
 
     Raises:
-        SettingError: The name does not end in ".csv" or ".json".
+        SettingError: The name does not end in one of the suffixes.
         UserError: The path is a folder, or its folder is missing or cannot be written to.
     """
     path = Path(output)
@@ -120,9 +126,9 @@ def check_output(output: str) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
         require(
-            path.suffix.lower() in FORMATS,
-            f"--output {make_printable(path)}: the table is written as CSV or JSON, so give the file a name that ends "
-            f"in .csv or .json, such as {make_printable(path.stem)}.csv",
+            path.suffix.lower() in suffixes,
+            f"--output {make_printable(path)}: {contents}, so give the file a name that ends in "
+            f"{' or '.join(suffixes)}, such as {make_printable(path.stem)}{suffixes[0]}",
         )
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PREFIX) as folder:
             Path(folder, path.name).touch()
@@ -148,7 +154,7 @@ def open_rows(output: str, columns: Sequence[str], class_names: Sequence[str]) -
 
 @contextlib.contextmanager
 def open_output(output: str) -> Iterator[TextIO]:
-    """Yield a file that is written atomically, unless it is a device such as /dev/stdout.
+    """Yield a text file that is written atomically, unless it is a device such as /dev/stdout.
 
     Args:
         output: Path of the file or the device.

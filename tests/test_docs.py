@@ -36,7 +36,7 @@ COMMANDS = list(
     dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*(#|\| ).*$", "", line) for line in LINES if "-m classifier" in line)
 )
 OWN_IMAGES = [command for command in COMMANDS if re.search("pets|labels.csv", command)]
-DIGITS = ("fit --config digits", "test", "validate", "predict", "export")
+DIGITS = ("fit --config digits", "test", "validate", "report last", "report best", "predict", "export")
 README = PAGES["README.md"]
 RECIPES = [path.stem for path in (REPOSITORY / "classifier" / "recipes").glob("*.yaml")]
 

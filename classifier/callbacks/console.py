@@ -122,3 +122,33 @@ class ConsoleReporter(ResultPrinter, TQDMProgressBar):
         """Start the epoch's bar."""
         super().on_train_epoch_start(trainer, pl_module)
         self.train_progress_bar.set_description(self._name_epoch(trainer))
+
+
+class EvaluationBar(TQDMProgressBar):
+    """Shows a progress bar for every evaluation if standard output is a terminal, and prints nothing."""
+
+    state_key = "EvaluationBar"
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not sys.stdout.isatty():
+            self.disable()
+
+    def init_test_tqdm(self) -> Any:
+        """Return a bar that disappears when the evaluation ends."""
+        return self._make_temporary(super().init_test_tqdm(), "test images")
+
+    def init_validation_tqdm(self) -> Any:
+        """Return a bar that disappears when the evaluation ends."""
+        return self._make_temporary(super().init_validation_tqdm(), "validation images")
+
+    @staticmethod
+    def _make_temporary(bar: Any, description: str) -> Any:
+        """Return a bar with a description, made to disappear when it is closed."""
+        bar.leave = False
+        bar.set_description(description)
+        return bar
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Return no metrics for the progress bar."""
+        return {}

@@ -46,6 +46,7 @@ COMMANDS = {
     ),
     "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images.", takes_argv=True),
     "inspect": Command("classifier.commands.inspect", "Describe a dataset and its problems."),
+    "report": Command("classifier.commands.report", "Evaluate and compare runs, and write a page about them."),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
     "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
     "clear_cache": Command("classifier.commands.clear_cache", "Delete the decoded images that are cached on disk."),
@@ -64,6 +65,7 @@ examples:
   {PROG} fit --config digits
   {PROG} inspect --data ImageFolder --data.root pets
   {PROG} test --ckpt_path best
+  {PROG} report version_3 version_5 --output report.html
   {PROG} predict shoe.png photos/ --output predictions.csv
 
 {PROG} --version shows the version.

@@ -28,6 +28,7 @@ ALLOWED_PACKAGES = (
 BASES = {"model": "classifier.models.base.ImageClassifier", "data": "classifier.data.base.ImageDataModule"}
 NOT_SUGGESTED = ("image_shape", "num_classes", "class_names", "print_config")  # the data decides
 
+METAVARS = {"paths": "PATH", "runs": "RUN"}  # of positional arguments
 MAX_MESSAGE = 500  # characters
 
 # Lines of jsonargparse's message that walk through the types it tried.
@@ -62,7 +63,7 @@ def shorten_message(message: str) -> str:
     elif value and "(" not in value[1] and value[1] not in "; ".join(reasons):
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
-    text = re.sub(r"(?<=required: )\w+$", lambda name: "PATH" if name[0] == "paths" else f"--{name[0]}", text)
+    text = re.sub(r"(?<=required: )\w+$", lambda name: METAVARS.get(name[0], f"--{name[0]}"), text)
     text = f"--{'.'.join(keys)}: {text}" if keys else text
     # The message may contain a whole value of a file, with characters that control a terminal.
     text = make_printable(text)

@@ -87,12 +87,29 @@ def wait_for_processes(trainer: L.Trainer, before_exit: Callable[[], object]) ->
     if trainer.world_size == 1:
         yield
         return
-    # Lightning does this for GPUs only. On CPUs, 5 of 25 runs aborted while the interpreter exited.
-    atexit.register(destroy_process_group)
     timer = threading.Timer(SECONDS_UNTIL_MESSAGE, announce_waiting, args=(trainer,))
     timer.daemon = True
     if trainer.local_rank == 0:
         timer.start()
+    try:
+        with report_lost_processes(before_exit):
+            yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def report_lost_processes(before_exit: Callable[[], object]) -> Iterator[None]:
+    """Open a context in which processes can be started that wait for each other, and can be stopped meanwhile.
+
+    Args:
+        before_exit: Called before a process that waits exits because of a signal.
+
+    Raises:
+        UserError: The processes do not find each other, or one of them has ended.
+    """
+    # Lightning does this for GPUs only. On CPUs, 5 of 25 runs aborted while the interpreter exited.
+    atexit.register(destroy_process_group)
     try:
         with exit_if_blocked(before_exit):
             yield
@@ -104,8 +121,6 @@ def wait_for_processes(trainer: L.Trainer, before_exit: Callable[[], object]) ->
                 f"cause: {first_line(error)}"
             ) from error
         raise
-    finally:
-        timer.cancel()
 
 
 def destroy_process_group() -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from classifier.cli.function_commands import run_function, set_threads
 from classifier.cli.main import main
 from classifier.commands.export import export
 from classifier.commands.predict import predict
+from classifier.commands.report import report
 from classifier.errors import SettingError
 
 CALLS = []
@@ -43,7 +44,7 @@ def _no_calls():
     CALLS.clear()
 
 
-@pytest.mark.parametrize("function", [predict, export])
+@pytest.mark.parametrize("function", [predict, report, export])
 def test_help_shows_every_parameter_of_a_command(capsys, function):
     with pytest.raises(SystemExit) as stop:
         main([function.__name__, "--help"])
@@ -51,10 +52,11 @@ def test_help_shows_every_parameter_of_a_command(capsys, function):
     text = capsys.readouterr().out
     assert text.startswith(f"usage: python -m classifier {function.__name__} ")
     assert inspect.getdoc(function).splitlines()[0].split(":")[0] in " ".join(text.split())
-    options = [f"--{name}" for name in inspect.signature(function).parameters if name != "paths"]
+    options = [f"--{name}" for name in inspect.signature(function).parameters if name not in ("paths", "runs")]
     for option in (*options, "--config", "--threads"):
         assert f"\n  {option}" in text or f", {option}" in text, option
     assert ("PATH [PATH ...]" in text) == (function is predict)
+    assert ("RUN [RUN ...]" in text) == (function is report)
     assert "--trainer" not in text
 
 
@@ -115,6 +117,31 @@ def test_configuration_file_cannot_allow_imports():
     with pytest.raises(SettingError, match="allow_import belongs on the command line, not into a file"):
         run_function(paint, ["a.png", "--config", "options.yaml"])
     assert CALLS == []
+
+
+def weigh(runs: list[str], devices: PositiveInt = 1, data: dict[str, Any] = {}) -> None:  # noqa: B006
+    """Weigh runs.
+
+    Args:
+        runs: Runs to weigh.
+        devices: Number of processes.
+        data: Settings.
+    """
+    CALLS.append((runs, devices, data))
+
+
+def test_settings_in_a_table_are_options_of_their_own():
+    run_function(weigh, ["a", "b", "--data.root", "c d", "--data.batch_size=3"])
+    assert CALLS == [(["a", "b"], 1, {"root": "c d", "batch_size": 3})]
+
+
+def test_command_with_devices_runs_in_as_many_processes_only(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    run_function(weigh, ["a", "--devices", "2"])
+    assert CALLS == [(["a"], 2, {})]
+    for devices, expected in ((1, "one process"), (3, "3 processes")):
+        with pytest.raises(SettingError, match=f"weigh runs in {expected}, not in 2"):
+            run_function(weigh, ["a", f"--devices={devices}"])
 
 
 def test_several_processes_are_refused(monkeypatch):
