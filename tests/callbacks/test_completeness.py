@@ -23,7 +23,7 @@ class HalfSampler(SequentialSampler):
 def test_evaluation_of_some_of_the_images_is_an_error_unless_a_limit_is_set(
     make_trainer, monkeypatch, method, split, total
 ):
-    monkeypatch.setattr("classifier.data.base.make_sampler", lambda dataset, *_: HalfSampler(dataset))
+    monkeypatch.setattr("classifier.data.loaders.make_sampler", lambda dataset, *_: HalfSampler(dataset))
     model, data = MLP(image_shape=(1, 8, 8)), Digits(val_split=100, test_batch_size=10)
     with pytest.raises(UserError, match=f"^{total // 2} of {total} {split} images were evaluated in 1 processes"):
         getattr(make_trainer(callbacks=[CompletenessCheck()]), method)(model, data, verbose=False)

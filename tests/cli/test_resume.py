@@ -182,5 +182,5 @@ def test_test_reports_and_writes_which_images_were_trained_on(run, fail, monkeyp
     for command in ("test", "validate"):
         status, line = fail(command, "--allow_import=helpers", "--output=nowhere/scores.csv")
         assert (status, "nowhere/scores.csv cannot be written: No such file" in line) == (1, True), line
-        status, line = fail(command, "--allow_import=helpers", "--output=scores.json")
+        status, line = fail(command, "--allow_import=helpers", "--output=scores.txt")
         assert (status, "such as scores.csv" in line) == (2, True), line
