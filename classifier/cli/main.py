@@ -47,6 +47,7 @@ COMMANDS = {
     "test": Command("classifier.cli.lightning_cli", "Evaluate a network on the test images.", takes_argv=True),
     "inspect": Command("classifier.commands.inspect", "Describe a dataset and its problems."),
     "report": Command("classifier.commands.report", "Evaluate and compare runs, and write a page about them."),
+    "runs": Command("classifier.cli.runs_command", "Print a table of runs and their results.", takes_argv=True),
     "predict": Command("classifier.commands.predict", "Predict the classes of image files."),
     "export": Command("classifier.commands.export", "Write a network to a file for use without this package."),
     "clear_cache": Command("classifier.commands.clear_cache", "Delete the decoded images that are cached on disk."),

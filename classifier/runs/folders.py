@@ -11,6 +11,8 @@ from classifier.errors import UserError, make_printable
 from classifier.files import remove_unfinished
 from classifier.runs.history import LOCK, LOGS, list_checkpoints, list_runs
 
+SECONDS_UNTIL_LOCKED = 0.2  # `is_locked` holds the lock of a run for a moment
+
 
 def create_run_dir(logs: Path, name: str | None = None) -> Path:
     """Create and return the folder of a new run, which no other process can claim.
@@ -67,7 +69,7 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
     """
     lock = FileLock(run_dir / LOCK)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=SECONDS_UNTIL_LOCKED)
     except Timeout as error:
         raise UserError(f"another process is writing to {run_dir}: stop it, or wait for it") from error
     try:
@@ -76,6 +78,19 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(run_dir: Path) -> bool:
+    """Return whether a process holds the lock on a run's folder; False if that cannot be found out."""
+    if not (run_dir / LOCK).is_file():
+        return False
+    try:
+        with FileLock(run_dir / LOCK, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
 
 
 def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:

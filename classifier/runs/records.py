@@ -8,13 +8,14 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import yaml
 
 from classifier.errors import UserError, first_line, make_printable, quote_path
 
 # In bytes. An epoch of a network with 1,000 classes takes 30 kB in `results.json`, and `config.yaml` takes 4 kB.
 MAX_JSON_SIZE, MAX_YAML_SIZE = 500 * 10**6, 10**6
+# PyYAML's loader in C, where it is installed, takes a tenth of the time.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Settings in `config.yaml` that have no effect on the training of the run.
 NEUTRAL_SETTINGS = ("ckpt_path", "allow_import", "config")
 # Settings of the Trainer in which the command line differs from Lightning.
@@ -117,9 +118,14 @@ def read_mapping(path: Path) -> dict[str, Any]:
         if path.stat().st_size > (MAX_JSON_SIZE if is_json else MAX_YAML_SIZE):
             raise ValueError("it is too large")
         text = path.read_text(encoding="utf-8")
-        if not is_json and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        has_alias = (
+            not is_json
+            and "*" in text
+            and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER))
+        )
+        if has_alias:
             raise ValueError("it contains an alias")  # a few of them can stand for billions of values
-        content = json.loads(text) if is_json else yaml.safe_load(text)
+        content = json.loads(text) if is_json else yaml.load(text, LOADER)  # noqa: S506 it is a safe loader
         if not isinstance(content, dict):
             raise ValueError("it contains no settings")
     except OSError as error:
@@ -146,6 +152,8 @@ def flatten_settings(config: dict[str, Any]) -> dict[str, Any]:
 
     The classes of network and dataset, values that are null, and the Trainer's defaults are left out.
     """
+    import lightning as L  # takes seconds, and the table of runs does without
+
     defaults = {f"trainer.{name}": value.default for name, value in signature(L.Trainer.__init__).parameters.items()}
     ignored = {**defaults, **COMMAND_DEFAULTS}
     settings = dict(flatten({name: value for name, value in config.items() if name not in NEUTRAL_SETTINGS}))

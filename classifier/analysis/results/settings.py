@@ -9,6 +9,42 @@ from classifier.errors import make_printable
 
 MISSING = "–"  # noqa: RUF001 an en dash stands for an empty cell of a table
 MAX_LENGTH = 60  # characters of a value
+# Settings that change a result by no more than rounding errors. A root is not among them: another folder can have other
+# training images. A prefix ends with a dot.
+NEUTRAL = {
+    "seed_everything",
+    "allow_import",
+    "ckpt_path",
+    "name",
+    "pictures",
+    "save_dir",
+    "seeds",
+    "sweep",
+    "threads",
+    "data.download",
+    "data.test_batch_size",
+    "trainer.accelerator",
+    "trainer.barebones",
+    "trainer.benchmark",
+    "trainer.default_root_dir",
+    "trainer.detect_anomaly",
+    "trainer.deterministic",
+    "trainer.enable_autolog_hparams",
+    "trainer.enable_checkpointing",
+    "trainer.enable_model_summary",
+    "trainer.enable_progress_bar",
+    "trainer.inference_mode",
+    "trainer.log_every_n_steps",
+    "trainer.logger",
+    "trainer.model_registry",
+    "trainer.profiler",
+}
+NEUTRAL_PREFIXES = ("trainer.logger.", "trainer.profiler.")
+
+
+def is_neutral(name: str) -> bool:
+    """Return whether the setting with a name, such as "threads", has no effect on the result of a run."""
+    return name in NEUTRAL or name.startswith(NEUTRAL_PREFIXES)
 
 
 def find_differing_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
