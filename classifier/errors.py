@@ -16,6 +16,10 @@ class SettingError(UserError):
     exit_status = 2
 
 
+class DivergenceError(UserError):
+    """The loss of a network is no longer finite."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise a SettingError with `message` unless `condition` holds."""
     if not condition:

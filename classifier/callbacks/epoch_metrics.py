@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from classifier.callbacks.loop_state import set_position
 from classifier.data.dataset import ImageDataset
 from classifier.data.sampling import PADDING
-from classifier.errors import UserError
+from classifier.errors import DivergenceError
 
 SPLITS = ("train", "val", "test")
 
@@ -170,7 +170,7 @@ class EpochMetrics(Callback):
         """Compute and check the loss and the accuracy of a split.
 
         Raises:
-            UserError: The loss is not finite. The previous checkpoint is then not overwritten.
+            DivergenceError: The loss is not finite. The previous checkpoint is then not overwritten.
         """
         metrics = module.get_metrics(split).compute()
         values = {f"loss/{split}": float(metrics["loss"]), f"accuracy/{split}": float(metrics["accuracy"])}
@@ -202,10 +202,10 @@ def check_finite(loss: float, split: str, epochs_done: int, lr: float) -> None:
     """Check that a loss is finite.
 
     Raises:
-        UserError: It is infinite or NaN.
+        DivergenceError: It is infinite or NaN.
     """
     if not math.isfinite(loss):
-        raise UserError(
+        raise DivergenceError(
             f"the {split} loss is not finite after {epochs_done} epochs: train with a learning rate below {lr} "
             "(--model.lr), or clip the gradients (--trainer.gradient_clip_val 1)"
         )

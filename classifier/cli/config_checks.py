@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_only
 
 from classifier.cli.bounded_yaml import read_settings
-from classifier.cli.resolve import RECIPES, ResolvedArgv, list_configs, read_default_recipe
+from classifier.cli.resolve import RECIPES, ResolvedArgv, list_configs, list_given, read_default_recipe
 from classifier.cli.trainer_options import check_trainer_options, get_seconds
 from classifier.data.own_images.file_base import FileDataModule
 from classifier.errors import SettingError, make_printable, require
@@ -115,23 +115,33 @@ def check_args_from_data(class_path: str, init_args: dict[str, Any]) -> None:
             raise SettingError(f"model.init_args.{name} comes from the data: leave it out")
 
 
-def check_seeds(config: Namespace, resolved: ResolvedArgv) -> None:
-    """Check that no setting conflicts with `--seeds`, which trains several runs from the start.
+def is_sweep(config: Namespace) -> bool:
+    """Return whether the parsed configuration of `fit` asks for several runs, by `--seeds` or `--sweep`."""
+    return config.seeds > 1 or bool(config.sweep)
+
+
+def check_sweep(config: Namespace, resolved: ResolvedArgv) -> None:
+    """Check that no setting conflicts with `--seeds` and `--sweep`, which train several runs from the start.
 
     Args:
         config: The parsed configuration of `fit`.
         resolved: The command line that the configuration was parsed from.
 
     Raises:
-        SettingError: `--seeds` is combined with `--ckpt_path`, `seed_everything: false` or `fast_dev_run`, or one of
-            the seeds is out of range.
+        SettingError: They are combined with `--ckpt_path`, `seed_everything: false` or `fast_dev_run`, one of the seeds
+            is out of range, or a file contains `sweep`.
     """
-    once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
     check_limit("seeds", config.seeds, within(1, 10_000))
     check_seed(int(config.seed_everything) + config.seeds - 1)
     require(
-        config.seeds == 1 or not once,
-        "--seeds starts whole runs from a seed: leave out --ckpt_path, seed_everything false and fast_dev_run",
+        not config.sweep or "--sweep" in list_given(resolved.argv),
+        "sweep belongs on the command line, not in a configuration file",
+    )
+    once = resolved.ckpt_path or config.seed_everything is False or config.trainer.fast_dev_run
+    require(
+        not once or not is_sweep(config),
+        f"--{'sweep' if config.sweep else 'seeds'} starts whole runs from a seed: leave out --ckpt_path, "
+        "seed_everything false and fast_dev_run",
     )
 
 

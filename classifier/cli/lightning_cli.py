@@ -17,7 +17,7 @@ from classifier.callbacks.image_scores import ImageScores
 from classifier.cli import PROG, trainer_setup
 from classifier.cli.allocator import keep_freed_memory
 from classifier.cli.bounded_yaml import ConfigFile
-from classifier.cli.config_checks import check_config, check_seed, check_seeds, set_classes
+from classifier.cli.config_checks import check_config, check_seed, check_sweep, is_sweep, set_classes
 from classifier.cli.config_types import check_types
 from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
@@ -31,7 +31,7 @@ from classifier.cli.resume_command import list_packages, print_resume_command
 from classifier.cli.run_loggers import keeps_run, make_loggers, open_run
 from classifier.cli.run_names import check_name, list_runs, name_run
 from classifier.cli.save_config import SaveConfig
-from classifier.cli.sweep import train_remaining_seeds
+from classifier.cli.sweep import add_values, list_combinations, plan_runs, train_all
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
 from classifier.cli.trainer_parts import describe, raise_for_failing_part, report_failing_parts
 from classifier.cli.untrained import check_trained, remove_empty_run
@@ -48,23 +48,25 @@ def fit(argv: list[str]) -> None:
 
     --model.help NAME and --data.help NAME show the options of a network or a dataset.
     """
-    run_dir, runs = train(argv)
-    if len(runs) > 1:
-        train_remaining_seeds(lambda seed: train([*argv, *runs[seed]])[0], run_dir, list(runs)[1:])
+    combinations = list_combinations(argv)
+    cli = ClassifierCLI("fit", add_values(argv, combinations[0]), inspect.getdoc(fit))
+    if not cli.is_sweep:
+        cli.run_trainer(cli.trainer.fit)
+        return
+    del cli
+    plan = plan_runs(argv, combinations, lambda command: ClassifierCLI("fit", command, None))
+    train_all(train, plan, list(combinations[0]))
 
 
-def train(argv: list[str]) -> tuple[Path, dict[int, list[str]]]:
-    """Train one run.
+def train(argv: list[str]) -> Path:
+    """Train one run, and return its folder.
 
     Args:
         argv: Command-line arguments after "fit".
-
-    Returns:
-        The folder of the run, and the options of all runs that `--seeds` asks for, this one included, by their seed.
     """
     cli = ClassifierCLI("fit", argv, inspect.getdoc(fit))
     cli.run_trainer(cli.trainer.fit)
-    return Path(os.path.relpath(cli.trainer.log_dir or ".")), cli.runs
+    return Path(os.path.relpath(cli.trainer.log_dir or "."))
 
 
 def validate(argv: list[str]) -> None:
@@ -94,6 +96,8 @@ class ClassifierCLI(LightningCLI):
     def __init__(self, command: str, argv: list[str], description: str | None) -> None:
         self.command = command
         self.runs: dict[int, list[str]] = {0: []}  # the options of each, by seed
+        self.name: str | None = None
+        self.is_sweep = False
         check_typed_options(command, argv)
         self.resolved = resolve_argv(command, expand_argv(argv))
         silence_lightning()
@@ -146,11 +150,13 @@ class ClassifierCLI(LightningCLI):
         if self.command != "fit" and self.config.output is not None:
             check_output(self.config.output)
         if self.command == "fit":
-            check_seeds(self.config, self.resolved)
+            check_sweep(self.config, self.resolved)
+            self.is_sweep = is_sweep(self.config)
             check_name(self.config, self.resolved.resumed_run is not None)
             self.runs = list_runs(self.config)
             self.name = name_run(self.config)
-            self.config.seeds, self.config.name = 1, None  # config.yaml, in which this is saved, describes one run
+            # config.yaml, in which this is saved, describes one run.
+            self.config.seeds, self.config.sweep, self.config.name = 1, [], None
         else:
             set_classes(self.config.data, self.resolved.class_names)
         self.packages = list_packages(self.config)
@@ -185,7 +191,7 @@ class ClassifierCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = callbacks  # added to those of the user
         try:
             trainer = super().instantiate_trainer(**kwargs)
-            check_processes(trainer, len(self.runs), self.creates_run)
+            check_processes(trainer, self.is_sweep, self.creates_run)
         except UserError:
             raise
         except Exception as error:  # of settings that exclude each other, or that this machine cannot meet

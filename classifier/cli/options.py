@@ -38,7 +38,7 @@ def add_options(parser: ArgumentParser, command: str) -> None:
             "--pictures",
             type=bool,
             default=True,
-            help="Whether to write images, predictions and errors to TensorBoard.",
+            help="Whether to draw images, predictions, errors and curves, for TensorBoard and as PNG files.",
         )
         parser.add_argument(
             "--seeds",
@@ -46,4 +46,12 @@ def add_options(parser: ArgumentParser, command: str) -> None:
             default=1,
             help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
             "standard deviation is printed at the end.",
+        )
+        parser.add_argument(
+            "--sweep",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE,VALUE",
+            help="Option and values to train a run with each of, such as model.lr=0.03,0.1; with several of them, and "
+            "with --seeds, all combinations are trained.",
         )

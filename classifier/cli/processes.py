@@ -24,12 +24,12 @@ ENVIRONMENTS = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEn
 SECONDS_UNTIL_MESSAGE = 10.0  # processes on one machine find each other within 5 s
 
 
-def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
+def check_processes(trainer: L.Trainer, is_sweep: bool, creates_run: bool) -> None:
     """Check the number of started processes.
 
     Args:
         trainer: The Trainer.
-        seeds: Number of runs that `--seeds` trains.
+        is_sweep: Whether `--seeds` or `--sweep` trains several runs.
         creates_run: Whether every run creates a folder.
 
     Raises:
@@ -49,9 +49,9 @@ def check_processes(trainer: L.Trainer, seeds: int, creates_run: bool) -> None:
     if environment is not None:
         environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
     require(
-        seeds == 1 or (asked == 1 and creates_run),
-        "--seeds trains in one process and keeps its runs: leave out --trainer.devices and --trainer.logger false, or "
-        "start every run by itself, with a --seed_everything of its own",
+        not is_sweep or (asked == 1 and creates_run),
+        "--seeds and --sweep train in one process and keep their runs: leave out --trainer.devices and "
+        "--trainer.logger false, or start every run by itself, with a --seed_everything of its own",
     )
 
 

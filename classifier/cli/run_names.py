@@ -5,6 +5,7 @@ import re
 
 from jsonargparse import Namespace
 
+from classifier.cli.config_checks import is_sweep
 from classifier.cli.run_loggers import find_place, keeps_run
 from classifier.cli.trainer_setup import is_first_process
 from classifier.errors import make_printable, require
@@ -26,7 +27,8 @@ def check_name(config: Namespace, is_resumed: bool) -> None:
     name = config.name
     place = find_place(config.trainer, name)
     require(
-        config.seeds == 1 or name or not place.name, "--seeds trains several runs: leave out trainer.logger.version"
+        not is_sweep(config) or name or not place.name,
+        "--seeds and --sweep train several runs: leave out trainer.logger.version",
     )
     if name is not None:
         shown = f"--name {make_printable(name)}"

@@ -103,15 +103,14 @@ def read_summary(folder: Path, name: str | None = None) -> RunSummary:
     if not all(isinstance(epoch, dict) and isinstance(epoch.get("epoch"), int) for epoch in epochs):
         raise UserError(f"{folder / FILES[0]} is damaged: an epoch has no number")
     settings = list_settings(config) if config else list_recorded_settings(results)
-    best = find_best_epoch(epochs)
-    last = epochs[-1] if epochs else {}
+    best, last = find_best_epoch(epochs), epochs[-1] if epochs else {}
     return RunSummary(
         name or folder.resolve().name,
         folder,
         settings,
         take(results, "seed", int, folder / FILES[0]) if results else settings.get("seed_everything"),
         sum("batches" not in epoch for epoch in epochs),
-        best and best["epoch"],
+        best["epoch"] if best else None,
         list_metrics(best or last),
         sum(list_sizes(folder)),
         "running" if is_locked(folder) else "finished" if is_finished(results, last, settings) else "stopped",
@@ -160,7 +159,7 @@ def is_number(value: Any) -> bool:
 def is_finished(results: dict[str, Any], last: dict[str, Any], settings: dict[str, Any]) -> bool:
     """Return whether a run has ended by itself: it has done all epochs, or the reason why it stopped is recorded."""
     max_epochs = settings.get("trainer.max_epochs")
-    is_done = is_number(max_epochs) and 0 < max_epochs <= last.get("epoch", 0) and "batches" not in last
+    is_done = isinstance(max_epochs, int) and 0 < max_epochs <= last.get("epoch", 0) and "batches" not in last
     return is_done or bool(results.get("stopped"))
 
 

@@ -1,7 +1,8 @@
 """The table of runs: a row per run, with the settings in which they differ and the metrics of the kept epoch."""
 
 import re
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +37,16 @@ class Table:
     rows: list[list[Cell]]
 
 
-def make_table(runs: Sequence[RunSummary]) -> Table:
+def make_table(runs: Sequence[RunSummary], shown: Collection[str] = ()) -> Table:
     """Return the table of runs: name, differing settings, seed, epochs, metrics, size and state.
 
-    A column without any value is left out, unless there are no runs.
+    Columns without any value are left out.
+
+    Args:
+        runs: The runs.
+        shown: Names of settings to include also if they have no effect on the results.
     """
-    differing = list_differing(runs)
+    differing = list_differing(runs, shown)
     metrics = sort_metrics(name for run in runs for name in run.metrics)
     columns = {
         "name": [Cell(run.name, make_printable(run.name)) for run in runs],
@@ -58,12 +63,39 @@ def make_table(runs: Sequence[RunSummary]) -> Table:
     return Table(list(columns), set(differing), rows)
 
 
-def list_differing(runs: Sequence[RunSummary]) -> dict[str, list[Cell]]:
-    """Return the settings in which runs differ and that affect their results, those that matter first."""
+def summarise_groups(groups: Sequence[Sequence[RunSummary]], shown: Collection[str] = ()) -> Table:
+    """Return a table with a row per group of runs: the differing settings, and mean and deviation of the metrics.
+
+    Args:
+        groups: Runs that differ in their seed only.
+        shown: Names of settings to include also if they have no effect on the results.
+    """
+    differing = list_differing([group[0] for group in groups], shown)
+    metrics = sort_metrics(name for group in groups for run in group for name in run.metrics)
+    columns = {
+        **differing,
+        "seeds": [make_cell(len(group)) for group in groups],
+        **{name: [summarise(name, [run.metrics.get(name) for run in group]) for group in groups] for name in metrics},
+    }
+    return Table(list(columns), set(differing), [list(row) for row in zip(*columns.values(), strict=True)])
+
+
+def summarise(name: str, values: Sequence[float | None]) -> Cell:
+    """Return the mean and, of at least two values, the standard deviation of a metric; empty if a value is missing."""
+    present = [value for value in values if value is not None]
+    if len(present) < len(values):
+        return make_cell(None)
+    deviation = f" ± {format_metric(name, statistics.stdev(present))}" if len(present) > 1 else ""
+    mean = statistics.mean(present)
+    return Cell(mean, format_metric(name, mean) + deviation)
+
+
+def list_differing(runs: Sequence[RunSummary], shown: Collection[str] = ()) -> dict[str, list[Cell]]:
+    """Return the settings in which runs differ and that affect their results or are in `shown`, by importance."""
     names = dict.fromkeys([*FIRST_SETTINGS, *(name for run in runs for name in run.settings)])
     # Before the values are formatted, which takes 0.1 ms each.
     varied = [name for name in names if len({repr(run.settings.get(name)) for run in runs}) > 1]
-    chosen = [name for name in varied if not is_neutral(name)]
+    chosen = [name for name in varied if name in shown or not is_neutral(name)]
     texts = find_differing_settings([{name: run.settings.get(name) for name in chosen} for run in runs])
     return {
         make_printable(name): [
