@@ -29,29 +29,34 @@ def add_options(parser: ArgumentParser, command: str) -> None:
             "probability (0 to 1) of every class.",
         )
     if command == "fit":
-        parser.add_argument(
-            "--name",
-            type=str,
-            help="Name of the run and its folder, such as shop.",
-        )
-        parser.add_argument(
-            "--pictures",
-            type=bool,
-            default=True,
-            help="Whether to draw images, predictions, errors and curves, for TensorBoard and as PNG files.",
-        )
-        parser.add_argument(
-            "--seeds",
-            type=PositiveInt,
-            default=1,
-            help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
-            "standard deviation is printed at the end.",
-        )
-        parser.add_argument(
-            "--sweep",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE,VALUE",
-            help="Option and values to train a run with each of, such as model.lr=0.03,0.1; with several of them, and "
-            "with --seeds, all combinations are trained.",
-        )
+        add_fit_options(parser)
+
+
+def add_fit_options(parser: ArgumentParser) -> None:
+    """Add the package's own options of `fit` to a parser."""
+    parser.add_argument(
+        "--name",
+        type=str,
+        help="Name of the run and its folder, such as shop.",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=bool,
+        default=True,
+        help="Whether to draw images, predictions, errors and curves, for TensorBoard and as PNG files.",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=PositiveInt,
+        default=1,
+        help="Number of runs with consecutive seeds, from seed_everything on; a table with the mean and the "
+        "standard deviation is printed at the end.",
+    )
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="Option and values to train a run with each of, such as model.lr=0.03,0.1; with several of them, and "
+        "with --seeds, all combinations are trained.",
+    )

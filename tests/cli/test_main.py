@@ -77,7 +77,7 @@ def test_help_is_the_same_as_that_of_the_module_run_as_a_program(run_program):
 
 def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch():
     status, printed, lines = run_and_list_imports("fti", "--config", "digits")
-    commands = "fit, validate, test, inspect, report, predict, export, clear_cache"
+    commands = "fit, validate, test, inspect, report, runs, predict, export, clear_cache"
     message = f"there is no command fti: give one of {commands}; did you mean fit?"
     assert (status, printed) == (2, "")
     assert f"python -m classifier: error: {message}" in lines
@@ -87,10 +87,10 @@ def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a command is missing: give one of fit, validate, test, inspect, report, predict, export, clear_cache"),
+        ([], "a command is missing: give one of fit, validate, test, inspect, report, runs, predict, export, clear_cache"),
         (
             ["frob"],
-            "there is no command frob: give one of fit, validate, test, inspect, report, predict, export, clear_cache",
+            "there is no command frob: give one of fit, validate, test, inspect, report, runs, predict, export, clear_cache",
         ),
         (
             ["pedict"],

@@ -17,7 +17,7 @@ ONE_STEP = (*FIT_DIGITS, "--trainer.max_epochs=1", "--trainer.limit_train_batche
 def configure(name: str | None = "shop", seeds: int = 1, **trainer: object) -> Namespace:
     """Return a parsed configuration of `fit` with a name."""
     settings = {"logger": None, "fast_dev_run": False, "default_root_dir": None, **trainer}
-    return Namespace(name=name, seeds=seeds, seed_everything=3, trainer=Namespace(**settings))
+    return Namespace(name=name, seeds=seeds, sweep=[], seed_everything=3, trainer=Namespace(**settings))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", ".hidden", "-x", "~", "~me", "a\0b", "a\nb", "x" * 201])

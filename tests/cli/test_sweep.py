@@ -1,16 +1,26 @@
-"""`--seeds`: several runs by one command, and their table."""
+"""`--seeds` and `--sweep`: several runs by one command, and their table."""
 
-import json
 import statistics
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers.run_folders import write_run
 from helpers.runs import FIT_DIGITS, LOGS, read_results
+from jsonargparse import Namespace
 
-from classifier.cli.sweep import format_runs, train_remaining_seeds
+from classifier.cli.sweep import (
+    PlannedRun,
+    add_values,
+    format_runs,
+    list_combinations,
+    plan_runs,
+    split_values,
+    train_all,
+)
+from classifier.errors import DivergenceError, SettingError, UserError
 
-FIT = (*FIT_DIGITS, "--trainer.max_epochs=1")
+FIT = (*FIT_DIGITS, "--trainer.max_epochs=1", "--trainer.limit_train_batches=2")
 
 
 def read_last(name: str) -> tuple[int, dict]:
@@ -19,82 +29,158 @@ def read_last(name: str) -> tuple[int, dict]:
     return results["seed"], results["epochs"][-1]
 
 
-def test_sweep_trains_the_run_of_every_seed_and_prints_mean_and_standard_deviation(run):
-    printed = run(*FIT, "--data.val_split=101", "--seed_everything=4", "--seeds=2").splitlines()
-    (first, four), (second, five) = read_last("version_0"), read_last("version_1")
-    assert (first, second) == (4, 5)
-    config = yaml.safe_load(Path("lightning_logs/version_1/config.yaml").read_text())
-    assert (config["seed_everything"], config["seeds"]) == (5, 1)
-    accuracies = [epoch["accuracy/test"] for epoch in (four, five)]
-    losses = [epoch["loss/val"] for epoch in (four, five)]
-    assert printed[-5].split() == ["2", "runs", "test", "accuracy", "test", "loss", "val", "accuracy", "val", "loss"]
-    rows = [line.split() for line in printed[-4:]]
-    assert rows[1][:3] == ["seed", "5", f"{accuracies[1]:.2%}"]
-    assert rows[1][-1] == "lightning_logs/version_1"
-    assert (rows[2][1], rows[3][2]) == (f"{statistics.mean(accuracies):.2%}", f"{statistics.stdev(accuracies):.2%}")
-    assert (rows[2][-1], rows[3][-1]) == (f"{statistics.mean(losses):.4f}", f"{statistics.stdev(losses):.4f}")
+def test_seeds_and_values_are_trained_in_all_combinations_and_end_in_one_table(run):
+    sweep = ("--sweep=model.lr=0.1,0.5", "--seeds=2", "--seed_everything=4")
+    printed = run(*FIT, "--data.val_split=101", *sweep).splitlines()
+    titles = [line for line in printed if line.startswith("run ") and " of 4" in line]
+    settings = [(lr, seed) for lr in (0.1, 0.5) for seed in (4, 5)]
+    assert titles == [
+        f"run {number} of 4: model.lr {lr}, seed {seed}" for number, (lr, seed) in enumerate(settings, start=1)
+    ]
+    accuracies = []
+    for number, (lr, seed) in enumerate(settings):
+        config = yaml.safe_load((LOGS / f"version_{number}" / "config.yaml").read_text())
+        assert (config["model"]["init_args"]["lr"], config["seed_everything"]) == (lr, seed)
+        assert (config["seeds"], config["sweep"]) == (1, [])
+        accuracies.append(read_last(f"version_{number}")[1]["accuracy/val"])
+        row = printed[number - 9].split()
+        assert row[:3] == [f"version_{number}", str(lr), str(seed)]
+        assert f"{accuracies[-1]:.2%}" in row
+    assert printed[-4] == "mean and standard deviation"
+    mean, deviation = statistics.mean(accuracies[2:]), statistics.stdev(accuracies[2:])
+    assert printed[-1].startswith(f"     0.5      2  {mean:.2%} ± {deviation:.2%}")
 
-    run("fit", "--config", "lightning_logs/version_1/config.yaml")
-    alone = read_last("version_2")[1]
-    same = [tag for tag in five if tag.startswith(("loss", "accuracy"))]
-    assert {tag: alone[tag] for tag in same} == {tag: five[tag] for tag in same}
+    run("fit", "--config", "lightning_logs/version_3/config.yaml")
+    alone, swept = read_last("version_4")[1], read_last("version_3")[1]
+    same = [tag for tag in swept if tag.startswith(("loss", "accuracy"))]
+    assert {tag: alone[tag] for tag in same} == {tag: swept[tag] for tag in same}
 
 
 @pytest.mark.parametrize(
-    "option",
-    ["--seed_everything=false", "--trainer.fast_dev_run=true", "--trainer.logger=false", "--trainer.devices=2"],
+    ("option", "conflict"),
+    [
+        ("--seeds=2", "--seed_everything=false"),
+        ("--seeds=2", "--trainer.fast_dev_run=true"),
+        ("--seeds=2", "--trainer.logger=false"),
+        ("--seeds=2", "--trainer.devices=2"),
+        ("--sweep=model.lr=0.1,0.2", "--trainer.fast_dev_run=true"),
+        ("--sweep=model.lr=0.1,0.2", "--trainer.logger=false"),
+    ],
 )
-def test_sweep_that_could_not_end_with_a_table_is_refused_before_training(fail, option):
-    status, line = fail(*FIT, "--trainer.accelerator=cpu", "--seeds=2", option)
-    assert (status, "--seeds" in line, "leave out" in line) == (2, True, True), line
+def test_sweep_that_could_not_end_with_a_table_is_refused_before_training(fail, option, conflict):
+    status, line = fail(*FIT, "--trainer.accelerator=cpu", option, conflict)
+    assert (status, option.partition("=")[0] in line, "leave out" in line) == (2, True, True), line
     assert not LOGS.exists()
 
 
-def write_results(run: Path, seed: int, epochs: list[dict]) -> None:
-    """Write the results of a run."""
-    run.mkdir()
-    numbered = [{"epoch": number, **epoch} for number, epoch in enumerate(epochs, 1)]
-    (run / "results.json").write_text(json.dumps({"seed": seed, "epochs": numbered}))
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("model.lr=0.1,-1", "lr must be above 0, not -1.0"),
+        ("model.lr=0.1,x", "--model: lr: Expected a float. Got value: x"),
+        ("model.lrr=0.1", "--model.lrr does not exist; did you mean --model.lr?"),
+        ("model=MLP,CN", "--model: CN is none of "),
+    ],
+)
+def test_wrong_value_is_refused_before_the_first_run(fail, sweep, message):
+    status, line = fail(*FIT, "--sweep", sweep)
+    assert (status, message in line) == (2, True), line
+    assert not LOGS.exists()
 
 
-def test_table_has_a_row_per_run_and_the_columns_that_every_run_has():
-    first, second = Path("a"), Path("b")
-    write_results(first, 3, [{"accuracy/test": 0.1}, {"accuracy/test": 0.5, "loss/test": 1.0, "loss/val": 2.0}])
-    write_results(second, 4, [{"accuracy/test": 0.7, "loss/test": 1.5, "loss/val": None}])
-    assert format_runs([first, second]) == "\n".join(
-        [
-            "2 runs              test accuracy      test loss",
-            "seed 3                     50.00%         1.0000  a",
-            "seed 4                     70.00%         1.5000  b",
-            "mean                       60.00%         1.2500",
-            "standard deviation         14.14%         0.3536",
-        ]
-    )
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0.03,0.1", ["0.03", "0.1"]),
+        (" a , b", ["a", "b"]),
+        ("[64,32],[8]", ["[64,32]", "[8]"]),
+        ("{a: [1,2], b: 3},null", ["{a: [1,2], b: 3}", "null"]),
+        ("'a,b',c", ["a,b", "c"]),
+        ("it's,b", ["it's", "b"]),
+        ("a=b,c=d", ["a=b", "c=d"]),
+        ("x", ["x"]),
+    ],
+)
+def test_values_are_separated_by_commas_outside_of_brackets_and_quotes(text, values):
+    assert split_values(text) == values
 
 
-def test_further_seeds_are_trained_in_order_after_the_first_run(capsys):
-    write_results(Path("seed_7"), 7, [{"loss/test": 1.0}])
-    trained = []
-
-    def train(seed: int) -> Path:
-        trained.append(seed)
-        write_results(Path(f"seed_{seed}"), seed, [{"loss/test": float(seed)}])
-        return Path(f"seed_{seed}")
-
-    train_remaining_seeds(train, Path("seed_7"), range(8, 10))
-    assert trained == [8, 9]
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("seed") and line[-1].isdigit() and len(line) < 8] == [
-        "seed 8",
-        "seed 9",
+def test_class_is_set_before_its_arguments_and_all_before_the_other_options():
+    argv = ["--sweep", "model.lr=0.1,0.2", "--sweep=--model=MLP,CNN", "--threads=1"]
+    combinations = list_combinations(argv)
+    assert combinations == [
+        {"model": "MLP", "model.lr": "0.1"},
+        {"model": "MLP", "model.lr": "0.2"},
+        {"model": "CNN", "model.lr": "0.1"},
+        {"model": "CNN", "model.lr": "0.2"},
     ]
-    assert lines[-2].split() == ["mean", "6.0000"]
+    assert add_values(argv, combinations[3]) == ["--model=CNN", "--model.lr=0.2", *argv]
+    assert list_combinations(["--threads=1"]) == [{}]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"seed": 1, "epochs": []}', '{"seed": 1, "epochs": [5]}', "\xff"])
-def test_damaged_results_are_refused_with_the_name_of_the_file(content):
-    write_results(Path("a"), 3, [{"loss/test": 1.0}])
-    Path("b").mkdir()
-    Path("b/results.json").write_text(content, encoding="latin1")
-    with pytest.raises(ValueError, match=r"^b/results\.json is missing or damaged"):
-        format_runs([Path("a"), Path("b")])
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--sweep=model.lr"], "give an option and its values, such as"),
+        (["--sweep=model.lr="], "give an option and its values, such as"),
+        (["--sweep==1"], "give an option and its values, such as"),
+        (["--sweep=model.lr=0.1,,0.2"], "a value is missing or given twice"),
+        (["--sweep=model.lr=0.1,0.1"], "a value is missing or given twice"),
+        (["--sweep=seeds=1,2"], "runs of a sweep cannot differ in --seeds"),
+        (["--sweep=model.lr=1,2", "--sweep=model.init_args.lr=3"], "--sweep model.lr is given twice"),
+        (["--sweep=model.lr=1,2", "--model.init_args.lr", "3"], "--model.lr is also given by itself"),
+        ([f"--sweep=a{i}={','.join(map(str, range(10)))}" for i in range(5)], "must be from 1 to 10,000, not 100000"),
+    ],
+)
+def test_wrong_form_of_a_sweep_is_refused(argv, message):
+    with pytest.raises(SettingError, match=message):
+        list_combinations(argv)
+
+
+def test_sweep_in_a_file_is_refused(fail):
+    Path("sweep.yaml").write_text("sweep: [model.lr=1]\n")
+    message = "sweep belongs on the command line, not in a configuration file"
+    assert fail(*FIT, "--config=sweep.yaml") == (2, f"python -m classifier: error: {message}")
+
+
+def test_name_of_a_run_contains_its_values_and_is_unique():
+    argv = ["--name", "shop", "--sweep=data.root=a/b,a-b"]
+    combinations = list_combinations(argv)
+    assert add_values(argv, combinations[0])[-1] == "--name=shop_roota-b"
+    configured = Namespace(runs={0: ["--seed_everything=0"]}, name="shop_roota-b")
+    with pytest.raises(SettingError, match="several runs would be called shop_roota-b"):
+        plan_runs(argv, combinations, lambda _: configured)
+
+
+def test_run_that_diverges_is_reported_and_the_others_are_trained():
+    def train(argv: list[str]) -> Path:
+        if argv == ["1"]:
+            raise DivergenceError("the train loss is not finite")
+        return write_run(LOGS / f"run_{argv[0]}", [{"loss/test": float(argv[0])}])
+
+    plan = [PlannedRun(f"model.lr {number}", number, [str(number)]) for number in range(3)]
+    with pytest.warns(UserWarning, match=r"^run 2 of 3 \(model\.lr 1\) failed: the train loss is not finite$"):
+        train_all(train, plan)
+    with pytest.warns(UserWarning, match="failed"), pytest.raises(UserError, match="all runs failed"):
+        train_all(train, plan[1:2])
+
+
+def test_table_has_a_row_per_run_and_a_second_one_has_mean_and_standard_deviation():
+    first = write_run(LOGS / "a", [{"accuracy/test": 0.1}, {"accuracy/test": 0.5, "loss/test": 1.0}], seed=3)
+    second = write_run(Path("b"), [{"accuracy/test": 0.7, "loss/test": 1.5}], seed=4)
+    assert [line.split() for line in format_runs([[first, second]]).splitlines()] == [
+        ["name", "seed", "epochs", "accuracy/test", "loss/test", "size", "state"],
+        ["a", "3", "2", "50.00%", "1.0000", *format_runs([[first]]).split()[-3:]],
+        ["b", "4", "1", "70.00%", "1.5000", *format_runs([[second]]).split()[-3:]],
+        [],
+        ["mean", "and", "standard", "deviation"],
+        ["seeds", "accuracy/test", "loss/test"],
+        ["2", "60.00%", "±", "14.14%", "1.2500", "±", "0.3536"],
+    ]
+
+
+def test_damaged_results_are_refused_with_the_name_of_the_file():
+    folder = write_run(Path("b"))
+    (folder / "results.json").write_text("{")
+    with pytest.raises(UserError, match=r"^b/results\.json is damaged"):
+        format_runs([[folder]])
