@@ -29,6 +29,7 @@ def read_last(name: str) -> tuple[int, dict]:
     return results["seed"], results["epochs"][-1]
 
 
+@pytest.mark.slow
 def test_seeds_and_values_are_trained_in_all_combinations_and_end_in_one_table(run):
     sweep = ("--sweep=model.lr=0.1,0.5", "--seeds=2", "--seed_everything=4")
     printed = run(*FIT, "--data.val_split=101", *sweep).splitlines()
@@ -50,10 +51,28 @@ def test_seeds_and_values_are_trained_in_all_combinations_and_end_in_one_table(r
     mean, deviation = statistics.mean(accuracies[2:]), statistics.stdev(accuracies[2:])
     assert printed[-1].startswith(f"     0.5      2  {mean:.2%} ± {deviation:.2%}")
 
-    run("fit", "--config", "lightning_logs/version_3/config.yaml")
-    alone, swept = read_last("version_4")[1], read_last("version_3")[1]
+
+def test_run_of_a_sweep_is_repeated_from_its_config(run):
+    printed = run(*FIT, "--sweep=model.lr=0.1,0.5").splitlines()
+    assert [line.split()[:2] for line in printed[-3:]] == [
+        ["name", "model.lr"],
+        ["version_0", "0.1"],
+        ["version_1", "0.5"],
+    ]
+    run("fit", "--config", "lightning_logs/version_1/config.yaml")
+    alone, swept = read_last("version_2")[1], read_last("version_1")[1]
     same = [tag for tag in swept if tag.startswith(("loss", "accuracy"))]
     assert {tag: alone[tag] for tag in same} == {tag: swept[tag] for tag in same}
+
+
+def test_plan_has_the_runs_of_all_seeds_of_a_combination_together():
+    configured = Namespace(runs={4: ["--seed_everything=4"], 5: ["--seed_everything=5"]}, name=None)
+    plan = plan_runs(["x"], [{"model.lr": "1"}, {"model.lr": "2"}], lambda _: configured)
+    assert plan[1:3] == [
+        PlannedRun("model.lr 1, seed 5", 0, ["--model.lr=1", "x", "--seed_everything=5"]),
+        PlannedRun("model.lr 2, seed 4", 1, ["--model.lr=2", "x", "--seed_everything=4"]),
+    ]
+    assert len(plan) == 4
 
 
 @pytest.mark.parametrize(
