@@ -30,7 +30,7 @@ def runs(argv: list[str]) -> None:
         "losses and all other columns from low to high. By default, runs are in the order of their start.",
     )
     parser.add_argument(
-        "--output", type=str, help="CSV file to write the table to, with all columns and unrounded values."
+        "--output", type=str, help="CSV or JSON file to write the table to, with all columns and unrounded values."
     )
     options = parser.parse_args(expand_argv(argv))
     command.runs(expand_path("FOLDER", options.folder), options.sort, options.output)

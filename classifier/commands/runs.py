@@ -1,6 +1,7 @@
 """Print a table of runs."""
 
 import csv
+import json
 import os
 import shutil
 import sys
@@ -11,7 +12,7 @@ from classifier.analysis.results.run_table import Table, format_table, make_tabl
 from classifier.errors import UserError, make_printable
 from classifier.runs.folders import LOGS
 from classifier.runs.summaries import find_runs
-from classifier.tables import check_output, format_row, open_output
+from classifier.tables import check_output, format_row, open_output, to_json
 
 MAX_NAMES = 3  # damaged runs that are named
 
@@ -26,7 +27,7 @@ def runs(folder: str = LOGS, sort: str | None = None, output: str | None = None)
         folder: Folder that contains the folders of runs.
         sort: Column to sort by, such as accuracy/val; accuracies and other metrics are sorted from high to low, losses
             and all other columns from low to high. By default, runs are sorted by the time of their start.
-        output: CSV file to write the table to, with all columns and unrounded values.
+        output: CSV or JSON file to write the table to, with all columns and unrounded values.
 
     Raises:
         UserError: There is no run in the folder, there is no such column, or the file cannot be written.
@@ -62,9 +63,14 @@ def describe_skipped(damaged: Sequence[Path], num_others: int) -> str:
 
 
 def write_table(output: str, table: Table) -> None:
-    """Write a table to a CSV file."""
+    """Write a table to a CSV or JSON file."""
+    rows = [[cell.value for cell in row] for row in table.rows]
     with open_output(output) as file:
-        writer = csv.writer(file)
-        writer.writerow(format_row(table.columns))
-        for row in table.rows:
-            writer.writerow(format_row("" if cell.value is None else cell.value for cell in row))
+        if Path(output).suffix.lower() == ".json":
+            objects = [dict(zip(table.columns, map(to_json, row), strict=True)) for row in rows]
+            json.dump(objects, file, indent=2)
+            file.write("\n")
+        else:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(format_row(table.columns))
+            writer.writerows(format_row("" if value is None else value for value in row) for row in rows)

@@ -1,6 +1,7 @@
 """The command `runs`."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_runs_of_a_folder_are_printed_sorted_and_written_to_a_csv_file(run):
     assert [row[:6] for row in rows[1:]] == [["'=b", "1e-05", "2", "1", "1", "0.75"], ["a", "-1", "0", "2", "1", "0.5"]]
 
 
+def test_runs_are_written_to_a_json_file_with_their_values(run):
+    write_run(LOGS / "a", [{"loss/test": 0.12345678}], model__depth=[1, 2])
+    write_run(LOGS / "b", [])
+    run("runs", "--output", "runs.json")
+    first, second = json.loads(Path("runs.json").read_text())
+    assert (first["name"], first["model.depth"], first["loss/test"]) == ("a", [1, 2], 0.1234568)
+    assert (second["name"], second["model.depth"], second["loss/test"]) == ("b", None, None)
+
+
 def test_damaged_runs_are_named_in_one_line(run):
     write_run(LOGS / "good", [])
     for number in range(5):
@@ -44,8 +54,8 @@ def test_damaged_runs_are_named_in_one_line(run):
         (["."], 1, "there is no run in .; did you mean lightning_logs?"),
         (["empty"], 1, "there is no run in empty"),
         (["--sort", "lr"], 2, "--sort lr: give one of the columns name, seed, epochs, size, state"),
-        (["--output", "runs.xlsx"], 2, "--output runs.xlsx: the table is written as CSV, so give the file a name that "
-         "ends in .csv, such as runs.csv"),
+        (["--output", "runs.xlsx"], 2, "--output runs.xlsx: the table is written as CSV or JSON, so give the file a "
+         "name that ends in .csv or .json, such as runs.csv"),
         (["--order", "lr"], 2, "unrecognized arguments: --order; python -m classifier runs --help lists the options"),
     ],
 )  # fmt: skip
