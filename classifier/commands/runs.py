@@ -68,7 +68,7 @@ def write_table(output: str, table: Table) -> None:
     with open_output(output) as file:
         if Path(output).suffix.lower() == ".json":
             objects = [dict(zip(table.columns, map(to_json, row), strict=True)) for row in rows]
-            json.dump(objects, file, indent=2)
+            json.dump(objects, file, indent=2, default=str)  # YAML has dates
             file.write("\n")
         else:
             writer = csv.writer(file, lineterminator="\n")

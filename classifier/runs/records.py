@@ -16,6 +16,7 @@ from classifier.errors import UserError, first_line, make_printable, quote_path
 MAX_JSON_SIZE, MAX_YAML_SIZE = 500 * 10**6, 10**6
 # PyYAML's loader in C, where it is installed, takes a tenth of the time.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MAX_DEPTH = 50
 # Settings in `config.yaml` that have no effect on the training of the run.
 NEUTRAL_SETTINGS = ("ckpt_path", "allow_import", "config")
 # Settings of the Trainer in which the command line differs from Lightning.
@@ -128,11 +129,27 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = json.loads(text) if is_json else yaml.load(text, LOADER)  # noqa: S506 it is a safe loader
         if not isinstance(content, dict):
             raise ValueError("it contains no settings")
+        check_depth(content)
     except OSError as error:
         raise UserError(f"{make_printable(path)} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{make_printable(path)} is damaged: {first_line(error)}") from error
     return content
+
+
+def check_depth(content: dict[str, Any]) -> None:
+    """Check that tables and lists are nested less than `MAX_DEPTH` deep, so that functions can follow them.
+
+    Raises:
+        ValueError: They are nested deeper.
+    """
+    level: list[Any] = [content]
+    for _ in range(MAX_DEPTH):
+        tables = [item for item in level if isinstance(item, (dict, list))]
+        if not tables:
+            return
+        level = [item for table in tables for item in (table.values() if isinstance(table, dict) else table)]
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def take(results: dict[str, Any], name: str, kind: type, path: Path) -> Any:

@@ -17,8 +17,9 @@ from classifier.runs.records import flatten, read_mapping, take
 
 FILES = ("results.json", "config.yaml")
 SELECTION = "accuracy/val"  # the metric that best.ckpt maximises
+LARGEST = 1e300
 # Values of an epoch that are no results, in addition to those of the training images.
-NOT_RESULTS = ("epoch", "lr", "seconds", "batches", "batches_per_epoch", "speed/images_per_second")
+NOT_RESULTS = ("epoch", "lr", "seconds", "batches", "batches_per_epoch", "step", "speed/images_per_second")
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ def list_metrics(epoch: dict[str, Any]) -> dict[str, float]:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is an int or a float, and no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether a value is a finite int or float that a float can represent, and no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 def is_finished(results: dict[str, Any], last: dict[str, Any], settings: dict[str, Any]) -> bool:

@@ -12,38 +12,9 @@ from scipy.special import stdtr, stdtrit
 
 from classifier.analysis.results.image_results import ImageResults
 from classifier.analysis.results.intervals import UPPER_QUANTILE, Interval
-from classifier.analysis.results.settings import describe_value
+from classifier.analysis.results.settings import describe_value, is_neutral
 
 SEED = "seed_everything"
-# These change the result by no more than rounding errors. A root is not among them: another folder can have other
-# training images. A prefix ends with a dot.
-NEUTRAL = {
-    SEED,
-    "allow_import",
-    "ckpt_path",
-    "name",
-    "pictures",
-    "save_dir",
-    "threads",
-    "data.download",
-    "data.test_batch_size",
-    "trainer.accelerator",
-    "trainer.barebones",
-    "trainer.benchmark",
-    "trainer.default_root_dir",
-    "trainer.detect_anomaly",
-    "trainer.deterministic",
-    "trainer.enable_autolog_hparams",
-    "trainer.enable_checkpointing",
-    "trainer.enable_model_summary",
-    "trainer.enable_progress_bar",
-    "trainer.inference_mode",
-    "trainer.log_every_n_steps",
-    "trainer.logger",
-    "trainer.model_registry",
-    "trainer.profiler",
-}
-NEUTRAL_PREFIXES = ("trainer.logger.", "trainer.profiler.")
 
 
 @dataclass(frozen=True)
@@ -112,9 +83,7 @@ def get_seed(settings: Mapping[str, Any]) -> int | None:
 def describe_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that affect a result, as text."""
     return {
-        name: describe_value(value)
-        for name, value in settings.items()
-        if value is not None and name not in NEUTRAL and not name.startswith(NEUTRAL_PREFIXES)
+        name: describe_value(value) for name, value in settings.items() if value is not None and not is_neutral(name)
     }
 
 
