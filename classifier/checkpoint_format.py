@@ -152,6 +152,7 @@ DESCRIPTION: dict[str, Any] = {
         "ResultsRecorder": {"epochs": [{"epoch!": COUNT, ANY: JSON}], "top_losses": [{ANY: JSON}]},
         "EpochMetrics": {
             "values!": {ANY: NUMBER},
+            "own": {ANY: NUMBER},
             "evaluations!": [{"step!": COUNT, ANY: NUMBER}],
             "images_scored!": {ANY: COUNT},
             "class_accuracies!": {ANY: PLAIN},

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from classifier.callbacks.class_table import format_accuracies
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
+from classifier.callbacks.own_metrics import format_metrics
 from classifier.callbacks.reporting import count_parameters, find_events, get_class_accuracies, get_reported_split
 from classifier.errors import make_printable, quote_path
 
@@ -45,6 +46,8 @@ class ResultPrinter(Callback):
             datasets, scored = getattr(trainer.datamodule, "datasets", {}), metrics.images_scored[split]
             if split in datasets and scored < len(datasets[split]):
                 parts[-1] += f" of {scored:,} images"
+            parts[-1] += format_metrics(metrics.own, split)
+        parts += [other] if (other := format_metrics(metrics.own, None).strip()) else []
         self.write("  ".join([*parts, f"{metrics.seconds:.1f} s"]))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -73,7 +76,8 @@ class ResultPrinter(Callback):
         """Print loss and accuracy of a split, in total and by class."""
         metrics = get_epoch_metrics(trainer)
         loss, accuracy = (metrics.values[f"{name}/{split}"] for name in ("loss", "accuracy"))
-        self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%} ({metrics.images_scored[split]:,} images)")
+        own = format_metrics(metrics.own, split) + format_metrics(metrics.own, None)
+        self.write(f"{split} loss {loss:.4f} accuracy {accuracy:.2%}{own} ({metrics.images_scored[split]:,} images)")
         self._write_classes(trainer, split)
 
     def _write_classes(self, trainer: L.Trainer, split: str) -> None:

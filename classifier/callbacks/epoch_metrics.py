@@ -9,9 +9,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from classifier.callbacks.loop_state import set_position
+from classifier.callbacks.own_metrics import keep_finite
+from classifier.callbacks.publishing import check_finite, log_to_loggers, publish
 from classifier.data.dataset import ImageDataset
 from classifier.data.sampling import PADDING
-from classifier.errors import DivergenceError
 
 SPLITS = ("train", "val", "test")
 
@@ -34,6 +35,7 @@ class EpochMetrics(Callback):
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []  # the metrics of every epoch since `fit` was called
+        self.own: dict[str, float] = {}  # what the network logs itself; not finite if it logged such a value
         self.evaluations: list[dict[str, float]] = []  # those of the current epoch
         self.images_scored: dict[str, int] = {}  # by split, over all processes
         self.class_accuracies: dict[str, list[float]] = {}  # by split; NaN for a class without images
@@ -45,7 +47,8 @@ class EpochMetrics(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the metrics of the current epoch for the checkpoint, as they would be if the run had not stopped."""
         metrics = self.before_evaluation if self.stopped else self._get_metrics()
-        return {**metrics, "evaluations": self.evaluations, "seconds": self._measure_seconds()}
+        own = keep_finite(self.own)
+        return {**metrics, "own": own, "evaluations": self.evaluations, "seconds": self._measure_seconds()}
 
     def _get_metrics(self) -> dict[str, Any]:
         """Return copies of the metrics of the current epoch."""
@@ -69,7 +72,8 @@ class EpochMetrics(Callback):
         """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""
         continued = self.restored if pl_module.unfinished_epoch else {}
         self.restored, self.stopped = {}, False
-        self.values = dict(continued.get("values", {}))
+        self.values, self.own = dict(continued.get("values", {})), dict(continued.get("own", {}))
+        pl_module.own_metrics.start()
         self.evaluations = list(continued.get("evaluations", []))
         self.images_scored = dict(continued.get("images_scored", {}))
         self.class_accuracies = dict(continued.get("class_accuracies", {}))
@@ -89,8 +93,17 @@ class EpochMetrics(Callback):
         self._start_evaluation(pl_module, trainer.val_dataloaders, "val")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restart the clock."""
+        """Collect what the network has logged itself, and restart the clock."""
+        self._collect_own(trainer, pl_module)
         self.training_seconds -= time.perf_counter()
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Collect what the network has logged itself."""
+        self._collect_own(trainer, pl_module)
+
+    def _collect_own(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Add the metrics that the network has logged itself since the start of the epoch."""
+        self.own |= module.own_metrics.collect(trainer.callback_metrics, module.evaluated_splits)
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the metrics of the test images."""
@@ -106,8 +119,10 @@ class EpochMetrics(Callback):
         metrics = self._finish_split(trainer, pl_module, "train")
         metrics["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         metrics["speed/images_per_second"] = self.images_scored["train"] / float(seconds)
-        self._publish(pl_module, metrics)
+        publish(pl_module, metrics)
         self.values |= metrics
+        self._collect_own(trainer, pl_module)
+        pl_module.own_metrics.is_recorded = True
         self.seconds = self._measure_seconds()
         self.epochs.append({"epoch": trainer.current_epoch + 1, **self.values})
         log_to_loggers(trainer, self.values, trainer.current_epoch + 1)
@@ -119,7 +134,7 @@ class EpochMetrics(Callback):
         metrics: dict[str, float] = {}
         for split in pl_module.evaluated_splits:
             metrics |= self._finish_split(trainer, pl_module, split)
-        self._publish(pl_module, metrics)
+        publish(pl_module, metrics)
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._add_evaluation(trainer, metrics)
         self.values |= metrics
@@ -141,7 +156,7 @@ class EpochMetrics(Callback):
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the metrics of the test images."""
         metrics = self._finish_split(trainer, pl_module, "test")
-        self._publish(pl_module, metrics)
+        publish(pl_module, metrics)
         self.values |= metrics
 
     def _measure_seconds(self) -> float:
@@ -158,6 +173,9 @@ class EpochMetrics(Callback):
 
         A loader that does not come from an ImageDataModule is treated as one of `default_split`.
         """
+        if module.trainer.state.fn != "fit":
+            self.own = {}
+            module.own_metrics.start()
         loaders = loaders if isinstance(loaders, list) else [loaders]
         datasets = [getattr(loader, "dataset", None) for loader in loaders]
         splits = [dataset.split if isinstance(dataset, ImageDataset) else None for dataset in datasets]
@@ -179,36 +197,6 @@ class EpochMetrics(Callback):
         self.images_scored[split] = int(metrics["num_images"])
         self.class_accuracies[split] = metrics["accuracy_per_class"].tolist()
         return values
-
-    @staticmethod
-    def _publish(module: L.LightningModule, values: dict[str, float]) -> None:
-        """Make values available to callbacks that monitor a metric, and to the caller of the Trainer."""
-        trainer = module.trainer
-        in_fit = trainer.state.fn == "fit"
-        # Lightning uses a logged "step" as the x axis. During `fit` it would also become part of the file names of
-        # checkpoints, and loggers therefore get the values directly.
-        position = {} if in_fit else {"step": float(trainer.current_epoch)}
-        # All processes have the same values: max keeps them exact.
-        module.log_dict({**values, **position}, logger=False if in_fit else None, sync_dist=True, reduce_fx="max")
-
-
-def log_to_loggers(trainer: L.Trainer, values: dict[str, float], position: int) -> None:
-    """Write values to all loggers of a Trainer, at a position on the x axis."""
-    for logger in trainer.loggers:
-        logger.log_metrics(values, step=position)
-
-
-def check_finite(loss: float, split: str, epochs_done: int, lr: float) -> None:
-    """Check that a loss is finite.
-
-    Raises:
-        DivergenceError: It is infinite or NaN.
-    """
-    if not math.isfinite(loss):
-        raise DivergenceError(
-            f"the {split} loss is not finite after {epochs_done} epochs: train with a learning rate below {lr} "
-            "(--model.lr), or clip the gradients (--trainer.gradient_clip_val 1)"
-        )
 
 
 def insert_epoch_metrics(trainer: L.Trainer) -> None:

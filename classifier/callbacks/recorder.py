@@ -78,7 +78,7 @@ class ResultsRecorder(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch to `results.json`. Checkpoints are written afterwards, so they contain it."""
         metrics = get_epoch_metrics(trainer)
-        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **metrics.values}
+        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **metrics.values, **metrics.own}
         record["seconds"] = round(metrics.seconds, 3)
         record["images_scored"] = {
             split: metrics.images_scored[split] for split in SPLITS if split in metrics.images_scored

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from classifier.callbacks.averaging import Lookahead
 from classifier.callbacks.epoch_metrics import insert_epoch_metrics
+from classifier.callbacks.own_metrics import OwnMetrics
 from classifier.data.dataset import Batch
 from classifier.errors import require
 from classifier.hparams import (
@@ -117,6 +118,7 @@ class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
         self.train_metrics = ClassificationMetrics(num_classes)
         self.val_metrics = ClassificationMetrics(num_classes, keep_images=True)
         self.test_metrics = ClassificationMetrics(num_classes, keep_images=True)
+        self.own_metrics = OwnMetrics()
         self.evaluated_splits = ["val"]  # of each evaluation DataLoader; EpochMetrics sets them
         self.set_normalisation()
 
@@ -190,6 +192,17 @@ class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        """Log a metric of your own, such as "f1/test"; see LightningModule.log.
+
+        Its value at the end of the epoch is recorded and printed like those of every network.
+
+        Raises:
+            SettingError: Every network has a metric of this name.
+        """
+        self.own_metrics.add(name, type(self).__name__)
+        super().log(name, value, *args, **kwargs)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return probabilities (N, num_classes) for images (N, C, H, W), or for a batch that starts with images."""
