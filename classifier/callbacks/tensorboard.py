@@ -6,33 +6,37 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_warn
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from classifier.callbacks.epoch_metrics import SPLITS
-from classifier.callbacks.reporting import (
-    get_class_labels,
-    get_file_name,
-    get_reported_split,
-    get_tensorboard_writers,
+from classifier.callbacks.pictures import (
+    PictureFiles,
+    Pixels,
+    caption_files,
+    draw_confusion_matrix,
+    draw_curves,
+    draw_top_losses,
+    render,
 )
+from classifier.callbacks.reporting import get_class_labels, get_reported_split, get_tensorboard_writers
 from classifier.data.dataset import Batch
 from classifier.errors import one_line, require
-from classifier.plots import caption_file, plot_confusion_matrix, plot_images
+from classifier.plots import plot_images
 
 
 class TensorBoardReporter(Callback):
-    """Writes the chart layout and HPARAMS to TensorBoard and, optionally, images and the network's graph.
+    """Writes the chart layout and HPARAMS to TensorBoard and, optionally, pictures and the network's graph.
 
-    It does nothing without a TensorBoardLogger, and has no effect on the training.
+    The confusion matrix, the misclassified images with the highest loss and the curves are also written to the run's
+    folder, as PNG files. It has no effect on the training.
 
     Args:
-        pictures: Whether to write images (training images, predictions, confusion matrix, errors) and the graph.
+        pictures: Whether to draw pictures (training images, predictions, confusion matrix, errors, curves) and the
+            graph.
         every: Interval in epochs at which predictions are drawn, above 0. They are also drawn after the last epoch.
 
     Raises:
@@ -50,11 +54,13 @@ class TensorBoardReporter(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write layout and HPARAMS, and prepare the images. A resumed run does not write its first images again."""
         self.writers = get_tensorboard_writers(trainer) if trainer.is_global_zero else []
+        log_dir = trainer.log_dir if trainer.loggers else None  # which all processes have to ask together
+        self.files = PictureFiles((log_dir or None) if trainer.is_global_zero and self.pictures else None)
         for writer in self.writers:
             write_layout(writer, trainer, pl_module)
         draws = self.pictures and bool(self.writers)
         self.split = get_reported_split(trainer)
-        self.images = getattr(trainer.datamodule, "datasets", {}).get(self.split) if draws else None
+        self.images = getattr(trainer.datamodule, "datasets", {}).get(self.split) if trainer.is_global_zero else None
         self.train_batches: list[Batch] = []
         self.num_missing = self.num_images if draws and trainer.current_epoch == 0 else 0
         self.predicted: tuple[list[int], Tensor, Tensor, Tensor] | None = None
@@ -72,24 +78,48 @@ class TensorBoardReporter(Callback):
 
         During this hook, the training clock is stopped, and the network has the averaged weights.
         """
-        if trainer.state.fn != "fit" or trainer.sanity_checking or not (self.pictures and self.writers):
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not self.pictures:
             return
         self.epochs_done = trainer.current_epoch + 1
-        with self._report_failures():
-            self._draw_epoch(pl_module)
+        if self.writers:
+            with self._report_failures():
+                self._draw_epoch(pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Update the files, if drawing them takes little time compared with the epochs since they were drawn."""
+        if self.pictures and self.files.are_due():
+            with self._report_failures():
+                self._draw_results(trainer, pl_module, tensorboard=False)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the last predictions, the confusion matrix and the misclassified images with the highest loss."""
-        if not (self.pictures and self.writers):
+        """Draw the last predictions, the confusion matrix, the highest-loss errors and the curves."""
+        if not self.pictures:
             return
         with self._report_failures():
-            self._draw_training_images(pl_module, trainer.current_epoch)
-            self._draw_predictions(pl_module)
-            if self.epochs_done and self.split in pl_module.evaluated_splits:
-                counts = pl_module.get_metrics(self.split).compute()["confusion_matrix"]
-                figure = plot_confusion_matrix(counts, get_class_labels(pl_module))
-                self.write(f"confusion_matrix/{self.split}", figure, self.epochs_done)
-                self._draw_top_losses(pl_module)
+            if self.writers:
+                self._draw_training_images(pl_module, trainer.current_epoch)
+                self._draw_predictions(pl_module)
+            self._draw_results(trainer, pl_module, tensorboard=True)
+
+    def _draw_results(self, trainer: L.Trainer, module: L.LightningModule, tensorboard: bool) -> None:
+        """Draw the curves, and the pictures of the last evaluation, to files and, if asked for, to TensorBoard."""
+        if not (self.files.folder or (tensorboard and self.writers)):
+            return
+        with self.files.measure():
+            if self.files.folder and (curves := draw_curves(trainer)):
+                self.files.save("curves", render(curves))
+            if not self.epochs_done or self.split not in module.evaluated_splits:
+                return
+            for name, figure in (
+                ("confusion_matrix", draw_confusion_matrix(module, self.split)),
+                ("top_losses", draw_top_losses(trainer, self.images, self.split, self.num_images)),
+            ):
+                if figure is None:
+                    self.files.remove(name)
+                elif tensorboard:
+                    self.files.save(name, self.write(f"{name}/{self.split}", figure, self.epochs_done))
+                else:
+                    self.files.save(name, render(figure))
 
     @contextlib.contextmanager
     def _report_failures(self) -> Iterator[None]:
@@ -98,7 +128,7 @@ class TensorBoardReporter(Callback):
             yield
         except Exception as error:  # matplotlib and TensorBoard can raise anything
             self.pictures = False
-            rank_zero_warn(f"no more images are written to TensorBoard: {type(error).__name__}: {one_line(error)}")
+            rank_zero_warn(f"no more pictures are drawn: {type(error).__name__}: {one_line(error)}")
 
     def _draw_epoch(self, module: L.LightningModule) -> None:
         """Draw the training images after the first epoch, and predict the same images after every epoch."""
@@ -138,41 +168,18 @@ class TensorBoardReporter(Callback):
             return
         (indices, *parts), self.predicted = self.predicted, None
         images, labels, predictions = (part.cpu() for part in parts)
-        wrong, files = int((predictions != labels).sum()), self._caption_files(module, indices)
+        wrong, files = int((predictions != labels).sum()), caption_files(module.trainer, self.images, indices)
         lines = "predicted class, true class, file;" if files else "predicted above true class,"
         title = f"epoch {self.epochs_done}: {lines} {wrong} of {len(labels)} wrong"
         figure = plot_images(images, labels, get_class_labels(module), predictions, files, title)
         self.write(f"predictions/{self.split}", figure, self.epochs_done)
 
-    def _caption_files(self, module: L.LightningModule, indices: list[int]) -> list[str] | None:
-        """Return the captions with the files of images, or None if the images are not from files."""
-        names = [get_file_name(module.trainer, self.images, index) for index in indices]
-        return [caption_file(name or "") for name in names] if any(names) else None
-
-    def _draw_top_losses(self, module: L.LightningModule) -> None:
-        """Write the misclassified images with the highest loss."""
-        top_losses = module.get_metrics(self.split).top_losses(self.num_images)
-        errors = {name: values.cpu() for name, values in top_losses.items()}
-        indices, losses = errors["index"].tolist(), errors["loss"].tolist()
-        if not indices or not self.images:
-            return
-        images, _ = self.images.__getitems__(indices)
-        files = self._caption_files(module, indices)
-        names = [f"{file}\n" for file in files] if files else [f"#{index}  " for index in indices]
-        notes = [f"{name}{loss:.1f}" for name, loss in zip(names, losses, strict=True)]
-        title = f"highest-loss errors: predicted, true class, {'file' if files else 'index'}, loss"
-        labels, predictions = errors["label"], errors["prediction"]
-        figure = plot_images(images, labels, get_class_labels(module), predictions, notes, title)
-        self.write(f"top_losses/{self.split}", figure, self.epochs_done)
-
-    def write(self, tag: str, figure: Figure, epochs_done: int) -> None:
-        """Write a Matplotlib figure to TensorBoard under `tag`, at `epochs_done` on the x axis."""
-        canvas = FigureCanvasAgg(figure)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the font may lack the letters of a class name
-            canvas.draw()
+    def write(self, tag: str, figure: Figure, epochs_done: int) -> Pixels:
+        """Write a figure to TensorBoard under `tag`, at `epochs_done` on the x axis, and return its pixels."""
+        pixels = render(figure)
         for writer in self.writers:
-            writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], epochs_done, dataformats="HWC")
+            writer.add_image(tag, pixels, epochs_done, dataformats="HWC")
+        return pixels
 
 
 def write_layout(writer: Any, trainer: L.Trainer, module: L.LightningModule) -> None:
