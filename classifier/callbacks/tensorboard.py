@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from classifier.callbacks.epoch_metrics import SPLITS
+from classifier.callbacks.layout import write_layout
 from classifier.callbacks.pictures import (
     PictureFiles,
     Pixels,
@@ -180,21 +180,3 @@ class TensorBoardReporter(Callback):
         for writer in self.writers:
             writer.add_image(tag, pixels, epochs_done, dataformats="HWC")
         return pixels
-
-
-def write_layout(writer: Any, trainer: L.Trainer, module: L.LightningModule) -> None:
-    """Write a chart that overlays the splits, and the HPARAMS tab with the final accuracy as its metric."""
-    from torch.utils.tensorboard.summary import hparams
-
-    charts = {name: ["Multiline", [f"{name}/{split}" for split in SPLITS]] for name in ("loss", "accuracy")}
-    writer.add_custom_scalars({"training": charts})
-    settings = {
-        key: value if isinstance(value, (bool, int, float, str)) else str(value)
-        for key, value in {**module.hparams, **getattr(trainer.datamodule, "hparams", {})}.items()
-        if key != "class_names"
-    }
-    settings["model"] = type(module).__name__
-    settings["data"] = type(trainer.datamodule).__name__
-    # add_hparams and log_hyperparams would also write a wrong point of the metric.
-    for summary in hparams(settings, {f"accuracy/{get_reported_split(trainer)}": 0}):
-        writer.file_writer.add_summary(summary)
