@@ -121,16 +121,11 @@ class ResultsRecorder(Callback):
 
 
 def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:
-    """Return the network, data, hyperparameters, seed, device, processes, threads and package versions of a run for `results.json`."""
+    """Return the network, data, seed, device, processes, threads and package versions of a run for `results.json`."""
     return {
         "model": type(module).__name__,
         "data": type(trainer.datamodule).__name__ if trainer.datamodule else None,
         "parameters": count_parameters(module),
-        "hyperparameters": {
-            name: describe_hparams(part)
-            for name, part in (("model", module), ("data", trainer.datamodule))
-            if part is not None
-        },
         "seed": get_seed(),
         "device": trainer.strategy.root_device.type,
         "processes": trainer.world_size,
@@ -138,12 +133,6 @@ def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any
         "machine": platform.platform(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
     }
-
-
-def describe_hparams(part: L.LightningModule | L.LightningDataModule) -> dict[str, Any]:
-    """Return the hyperparameters of a network or a dataset as JSON holds them, without the class names."""
-    hparams = {name: value for name, value in part.hparams.items() if name != "class_names"}
-    return to_json(json.loads(json.dumps(hparams, default=str)), digits=17)
 
 
 def describe_top_losses(trainer: L.Trainer, split: str) -> list[dict[str, Any]]:

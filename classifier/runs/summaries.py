@@ -5,6 +5,7 @@ PyTorch is not imported, and the checkpoints are not read.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from classifier.runs.records import flatten, read_mapping, take
 FILES = ("results.json", "config.yaml")
 SELECTION = "accuracy/val"  # the metric that best.ckpt maximises
 LARGEST = 1e300
+FAILURE = re.compile(r"interrupted$|\w*(Error|Exception|Exit)\b")  # how "stopped" begins after an error
 # Values of an epoch that are no results, in addition to those of the training images.
 NOT_RESULTS = ("epoch", "lr", "seconds", "batches", "batches_per_epoch", "step", "speed/images_per_second")
 
@@ -104,7 +106,7 @@ def read_summary(folder: Path, name: str | None = None) -> RunSummary:
     if not all(isinstance(epoch, dict) and isinstance(epoch.get("epoch"), int) for epoch in epochs):
         raise UserError(f"{folder / FILES[0]} is damaged: an epoch has no number")
     settings = list_settings(config) if config else list_recorded_settings(results)
-    best, last = find_best_epoch(epochs), epochs[-1] if epochs else {}
+    best, last = find_best(results, epochs), epochs[-1] if epochs else {}
     return RunSummary(
         name or folder.resolve().name,
         folder,
@@ -136,10 +138,17 @@ def shorten_class(name: str, value: Any) -> Any:
     return value.removeprefix("classifier.") if is_class else value
 
 
-def find_best_epoch(epochs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the first epoch with the highest validation accuracy, or None if there are no validation images."""
+def find_best(results: dict[str, Any], epochs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the record of the epoch with the best evaluation, or None if there are no validation images.
+
+    That evaluation, which can be one within the epoch, is recorded as "best", except by older versions.
+    """
     evaluated = [epoch for epoch in epochs if is_number(epoch.get(SELECTION))]
-    return max(evaluated, key=lambda epoch: epoch[SELECTION], default=None)
+    best = max(evaluated, key=lambda epoch: epoch[SELECTION], default=None)
+    recorded = results.get("best")
+    if not isinstance(recorded, dict) or not isinstance(number := recorded.get("epoch"), int):
+        return best
+    return {**next((epoch for epoch in epochs if epoch["epoch"] == number), {}), **recorded}
 
 
 def list_metrics(epoch: dict[str, Any]) -> dict[str, float]:
@@ -158,10 +167,11 @@ def is_number(value: Any) -> bool:
 
 
 def is_finished(results: dict[str, Any], last: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Return whether a run has ended by itself: it has done all epochs, or the reason why it stopped is recorded."""
+    """Return whether a run has done all epochs, or has stopped for another reason than an error or an interruption."""
     max_epochs = settings.get("trainer.max_epochs")
     is_done = isinstance(max_epochs, int) and 0 < max_epochs <= last.get("epoch", 0) and "batches" not in last
-    return is_done or bool(results.get("stopped"))
+    reason = results.get("stopped")
+    return is_done or (isinstance(reason, str) and not FAILURE.match(reason))
 
 
 def list_sizes(folder: Path) -> Iterator[int]:

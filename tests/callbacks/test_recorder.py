@@ -41,14 +41,6 @@ def test_results_contain_every_metric_class_and_number_of_images_of_every_epoch(
         assert last[tag] == pytest.approx(events.Scalars(tag)[-1].value, rel=1e-6), tag
 
 
-def test_results_contain_the_hyperparameters_of_network_and_data(train):
-    model = MLP(image_shape=(1, 8, 8), lr=0.1, hidden_sizes=(7, 5))
-    recorded = read(train(1, Digits(batch_size=50), model))["hyperparameters"]
-    assert (recorded["model"]["lr"], recorded["model"]["hidden_sizes"]) == (0.1, [7, 5])
-    assert (recorded["model"]["mean"], recorded["data"]["batch_size"]) == ([0.0], 50)
-    assert "class_names" not in recorded["model"]
-
-
 def test_run_without_a_logger_writes_nothing(train, tmp_path):
     train(1, logger=False)
     assert not list(tmp_path.iterdir())

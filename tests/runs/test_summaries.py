@@ -68,6 +68,32 @@ def test_run_is_finished_once_it_has_done_all_epochs(epochs, trainer, state):
     assert read_summary(write_run(Path("a"), epochs, **trainer)).state == state
 
 
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [
+        ("max_steps 100 reached", "finished"),
+        ("EarlyStopping: accuracy/val has not improved", "finished"),
+        ("interrupted", "stopped"),
+        ("UserError: No space left on device", "stopped"),
+        (None, "stopped"),
+    ],
+)
+def test_run_that_stopped_before_its_last_epoch_is_finished_unless_an_error_or_a_person_ended_it(reason, state):
+    folder = write_run(Path("a"), [{}])
+    results = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**results, "stopped": reason}))
+    assert read_summary(folder).state == state
+
+
+def test_metrics_of_the_best_evaluation_are_those_that_the_run_recorded():
+    folder = write_run(Path("a"), [{"accuracy/val": 0.5, "f1/val": 0.3}, {"accuracy/val": 0.4}])
+    results = json.loads((folder / "results.json").read_text())
+    results["best"] = {"epoch": 1, "step": 7, "accuracy/val": 0.6, "checkpoint": "checkpoints/best.ckpt"}
+    (folder / "results.json").write_text(json.dumps(results))
+    summary = read_summary(folder)
+    assert (summary.best_epoch, summary.metrics) == (1, {"accuracy/val": 0.6, "f1/val": 0.3})
+
+
 def test_run_is_running_while_its_folder_is_locked_and_the_lock_can_be_taken_while_it_is_looked_up():
     folder = write_run(Path("a"), [{}, {}])
     with lock_run_dir(folder):
@@ -98,7 +124,16 @@ def test_runs_are_in_the_order_of_their_start_and_include_those_stored_elsewhere
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"epochs": 3}', '{"epochs": [5]}', '{"epochs": [{"epoch": "1"}]}', "\xff"]
+    "content",
+    [
+        "",
+        "[]",
+        '{"epochs": 3}',
+        '{"epochs": [5]}',
+        '{"epochs": [{"epoch": "1"}]}',
+        "\xff",
+        '{"a": ' + "[" * 60 + "]" * 60 + "}",
+    ],
 )
 def test_damaged_runs_and_folders_that_are_no_runs_are_counted(content):
     write_run(Path(LOGS, "good"), [])
