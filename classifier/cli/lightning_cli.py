@@ -2,10 +2,8 @@
 
 import contextlib
 import inspect
-import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -31,7 +29,7 @@ from classifier.cli.resume_command import list_packages, print_resume_command
 from classifier.cli.run_loggers import keeps_run, make_loggers, open_run
 from classifier.cli.run_names import check_name, list_runs, name_run
 from classifier.cli.save_config import SaveConfig
-from classifier.cli.sweep import add_values, list_combinations, plan_runs, train_all
+from classifier.cli.sweep import train_runs
 from classifier.cli.trainer_options import Trainer, check_typed_options, get_trainer_defaults
 from classifier.cli.trainer_parts import describe, raise_for_failing_part, report_failing_parts
 from classifier.cli.untrained import check_trained, remove_empty_run
@@ -48,25 +46,7 @@ def fit(argv: list[str]) -> None:
 
     --model.help NAME and --data.help NAME show the options of a network or a dataset.
     """
-    combinations = list_combinations(argv)
-    cli = ClassifierCLI("fit", add_values(argv, combinations[0]), inspect.getdoc(fit))
-    if not cli.is_sweep:
-        cli.run_trainer(cli.trainer.fit)
-        return
-    del cli
-    plan = plan_runs(argv, combinations, lambda command: ClassifierCLI("fit", command, None))
-    train_all(train, plan, list(combinations[0]))
-
-
-def train(argv: list[str]) -> Path:
-    """Train one run, and return its folder.
-
-    Args:
-        argv: Command-line arguments after "fit".
-    """
-    cli = ClassifierCLI("fit", argv, inspect.getdoc(fit))
-    cli.run_trainer(cli.trainer.fit)
-    return Path(os.path.relpath(cli.trainer.log_dir or "."))
+    train_runs(argv, lambda command: ClassifierCLI("fit", command, inspect.getdoc(fit)))
 
 
 def validate(argv: list[str]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import itertools
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +28,31 @@ class PlannedRun(NamedTuple):
     title: str
     group: int
     argv: list[str]
+
+
+def train_runs(argv: list[str], configure: Callable[[list[str]], Any]) -> None:
+    """Train the runs of a command line: one or, with `--seeds` and `--sweep`, several of them.
+
+    Args:
+        argv: Command-line arguments after "fit".
+        configure: Function that returns a ClassifierCLI for the command line of a run.
+
+    Raises:
+        UserError: An option is wrong, or a run fails.
+    """
+
+    def train(command: list[str]) -> Path:
+        cli = configure(command)
+        cli.run_trainer(cli.trainer.fit)
+        return Path(os.path.relpath(cli.trainer.log_dir or "."))
+
+    combinations = list_combinations(argv)
+    cli = configure(add_values(argv, combinations[0]))
+    if not cli.is_sweep:
+        cli.run_trainer(cli.trainer.fit)
+        return
+    del cli
+    train_all(train, plan_runs(argv, combinations, configure), list(combinations[0]))
 
 
 def list_combinations(argv: list[str]) -> list[dict[str, str]]:
@@ -115,8 +141,8 @@ def plan_runs(
     Args:
         argv: Command-line arguments after "fit".
         combinations: Values by the name of the option.
-        configure: Function that returns an object for a command line, with the attributes `runs`, the additional
-            options of every run by seed, and `name`, the name of the first run or None.
+        configure: Function that returns a ClassifierCLI for a command line: its attribute `runs` contains the
+            additional options of every run by seed, and `name` is the name of the first run or None.
 
     Raises:
         SettingError: A value is wrong, or several runs would have the same name.

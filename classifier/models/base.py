@@ -194,9 +194,7 @@ class ImageClassifier(InputNormalisation, CheckpointableModule, ABC):
             super().__setattr__(name, value)
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Log a metric of your own, such as "f1/test"; see LightningModule.log.
-
-        Its value at the end of the epoch is recorded and printed like those of every network.
+        """Log a metric of your own, such as "f1/test", which is recorded and printed after the epoch.
 
         Raises:
             SettingError: Every network has a metric of this name.

@@ -81,16 +81,20 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
 
 
 def is_locked(run_dir: Path) -> bool:
-    """Return whether a process holds the lock on a run's folder; False if that cannot be found out."""
-    if not (run_dir / LOCK).is_file():
-        return False
+    """Return whether a process holds the lock on a run's folder; False if that cannot be found out, as on Windows.
+
+    FileLock would change the time of the file, which is that of the start of the run.
+    """
     try:
-        with FileLock(run_dir / LOCK, blocking=False):
-            return False
-    except Timeout:
+        import fcntl
+
+        with (run_dir / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    except OSError:
-        return False
+    except (ImportError, OSError):
+        pass
+    return False
 
 
 def find_checkpoint(name: str, logs: Path = Path(LOGS)) -> Path:

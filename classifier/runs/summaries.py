@@ -13,7 +13,7 @@ from typing import Any
 
 from classifier.errors import UserError
 from classifier.runs.folders import is_locked
-from classifier.runs.history import LOGS, get_time, list_checkpoints, read_elsewhere
+from classifier.runs.history import LOGS, list_checkpoints, list_runs
 from classifier.runs.records import flatten, read_mapping, take
 
 FILES = ("results.json", "config.yaml")
@@ -66,29 +66,25 @@ def find_runs(folder: Path = Path(LOGS)) -> tuple[list[RunSummary], list[Path], 
         UserError: The folder cannot be read.
     """
     try:
-        own = sorted(path for path in folder.iterdir() if path.is_dir())
+        own = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror}; give the folder that contains runs") from error
+    started = list_runs(folder)  # in their order; without those that were not started by the command line
+    known = set(map(os.path.realpath, started))
+    found = [*(path for path in own if os.path.realpath(path) not in known and is_run(path)), *started]
     runs, damaged = [], []
-    elsewhere = {os.path.realpath(path): path for path in read_elsewhere(folder) if is_run(path)}
-    found = {os.path.realpath(path): path for path in own if is_run(path)}
-    for path in (*found.values(), *(path for real, path in elsewhere.items() if real not in found)):
+    for path in found:
         try:
             runs.append(read_summary(path, path.name if path.parent == folder else str(path)))
         except UserError:
             damaged.append(path)
-    runs.sort(key=lambda run: get_start(run.folder))
-    return runs, damaged, sum(not is_run(path) and not path.name.startswith(".") for path in own)
+    num_others = len(own) - sum(path.parent == folder for path in found)
+    return runs, damaged, num_others
 
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is that of a run: it has one of its files, or checkpoints."""
     return any((folder / name).is_file() for name in FILES) or bool(list_checkpoints(folder))
-
-
-def get_start(folder: Path) -> float:
-    """Return the time at which a run was started or resumed, or 0 if it is not known."""
-    return next((time for name in reversed(FILES) if (time := get_time(folder / name))), 0.0)
 
 
 def read_summary(folder: Path, name: str | None = None) -> RunSummary:

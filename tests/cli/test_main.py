@@ -87,11 +87,8 @@ def test_mistyped_command_is_refused_with_a_suggestion_without_importing_pytorch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a command is missing: give one of fit, validate, test, inspect, report, runs, predict, export, clear_cache"),
-        (
-            ["frob"],
-            "there is no command frob: give one of fit, validate, test, inspect, report, runs, predict, export, clear_cache",
-        ),
+        ([], f"a command is missing: give one of {', '.join(COMMANDS)}"),
+        (["frob"], f"there is no command frob: give one of {', '.join(COMMANDS)}"),
         (
             ["pedict"],
             f"there is no command pedict: give one of {', '.join(COMMANDS)}; did you mean predict?",

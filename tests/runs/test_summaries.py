@@ -12,7 +12,7 @@ from helpers.run_folders import write_run
 
 from classifier.errors import UserError
 from classifier.runs.folders import lock_run_dir
-from classifier.runs.history import LOGS, remember_run
+from classifier.runs.history import LOCK, LOGS, record_start
 from classifier.runs.summaries import find_runs, read_summary
 
 TWO_EPOCHS = [
@@ -98,7 +98,9 @@ def test_run_is_running_while_its_folder_is_locked_and_the_lock_can_be_taken_whi
     folder = write_run(Path("a"), [{}, {}])
     with lock_run_dir(folder):
         assert read_summary(folder).state == "running"
+    os.utime(folder / LOCK, (5, 5))
     assert read_summary(folder).state == "finished"
+    assert (folder / LOCK).stat().st_mtime == 5  # the time of the start of the run, by which last finds it
     with lock_run_dir(folder):
         pass
 
@@ -116,8 +118,9 @@ def test_runs_are_in_the_order_of_their_start_and_include_those_stored_elsewhere
     logs = Path(LOGS)
     for hours, folder in ((3, logs / "b"), (1, logs / "version_10"), (2, Path("else/there/c"))):
         write_run(folder, [])
-        os.utime(folder / "config.yaml", (hours, hours))
-        remember_run(folder)
+        with lock_run_dir(folder):
+            record_start(folder)
+        os.utime(folder / LOCK, (hours, hours))
     runs, damaged, num_others = find_runs()
     assert [run.name for run in runs] == ["version_10", "else/there/c", "b"]
     assert (damaged, num_others) == ([], 0)
