@@ -19,7 +19,7 @@ from helpers.processes import REPOSITORY
 from PIL import Image
 from sklearn.metrics import f1_score
 
-from classifier import MLP, export_classifier, read_image
+from classifier import MLP, Digits, ResultsRecorder, export_classifier, read_image
 from classifier.cli.main import main
 
 PAGES = {
@@ -36,7 +36,7 @@ COMMANDS = list(
     dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*(#|\| ).*$", "", line) for line in LINES if "-m classifier" in line)
 )
 OWN_IMAGES = [command for command in COMMANDS if re.search("pets|labels.csv", command)]
-DIGITS = ("fit --config digits", "test", "validate", "report last", "report best", "predict", "export")
+DIGITS = ("fit --config digits", "test", "validate", "report last", "report best", "runs", "predict", "export")
 README = PAGES["README.md"]
 RECIPES = [path.stem for path in (REPOSITORY / "classifier" / "recipes").glob("*.yaml")]
 
@@ -151,6 +151,19 @@ def test_loss_optimizer_augmentation_and_callback_written_as_shown_are_used(make
     trainer.fit(model, data)
     assert type(trainer.optimizers[0]).__name__ == "Adam"
     assert re.search(r"^gap: -?\d+\.\d%$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_metric_of_a_network_written_as_shown_is_recorded_for_every_split(make_trainer):
+    namespace = {}
+    exec(next(block for block in get_python_blocks("extending.md") if "F1MLP" in block), namespace)  # noqa: S102
+    model, recorder = namespace["F1MLP"](image_shape=(1, 8, 8), lr=0.1), ResultsRecorder()
+    trainer = make_trainer(callbacks=[recorder])
+    trainer.fit(model, Digits(val_split=200))
+    images = model.test_metrics.get_images()
+    f1 = f1_score(images["label"], images["prediction"], average="macro", zero_division=0)
+    assert recorder.epochs[0]["f1/test"] == pytest.approx(f1)
+    assert recorder.epochs[0]["f1/val"] > 0
+    assert trainer.test(model, Digits(), verbose=False)[0]["f1/test"] == pytest.approx(f1)
 
 
 def test_every_recipe_is_in_both_result_tables():
