@@ -72,6 +72,7 @@ PATH: Check = ("an import path", lambda value: isinstance(value, str) and value 
 FLAG: Check = ("true or false", lambda value: isinstance(value, bool))
 COUNT: Check = ("a count", lambda value: type(value) is int and 0 <= value < 2**53)
 NUMBER: Check = ("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
+FLOAT: Check = ("a number", lambda value: type(value) is float)
 NAME: Check = ("a string or None", lambda value: value is None or isinstance(value, str))
 JSON: Check = ("a plain value without NaN and infinity", lambda value: is_plain(value) and is_finite(value))
 SCORE: Check = ("a number or None", lambda value: value is None or (is_weight(value) and value.shape == ()))
@@ -121,6 +122,10 @@ FIT_LOOP: dict[str, Any] = {
     "epoch_loop.val_loop.batch_progress!": PROGRESS,
     ANY: TABLE,
 }
+TRAIN_METRICS = {"loss_sum!": WEIGHT, "confusion_matrix!": WEIGHT, "pending!": [PAIR], "recent": [FLOAT]}
+RUNNING_LOSS = {"steps!": [COUNT], "losses!": [FLOAT], "loss_sum!": FLOAT, "num_images!": FLOAT}
+SCORES = {ANY: [FLOAT]}
+BEST = {"epoch!": COUNT, "step!": COUNT, "values!": {"accuracy/val!": NUMBER, ANY: NUMBER}, "class_accuracies!": SCORES}
 # A dict describes a table with strings as keys. A key with "!" must be there, and `ANY` describes all keys that are not
 # named. A list of one description describes a list. Other keys may hold anything: Lightning and users add their own.
 DESCRIPTION: dict[str, Any] = {
@@ -143,7 +148,7 @@ DESCRIPTION: dict[str, Any] = {
     "loops": {"fit_loop!": FIT_LOOP, ANY: {ANY: TABLE}},
     "unfinished_epoch": [
         {
-            "train_metrics!": {"loss_sum!": WEIGHT, "confusion_matrix!": WEIGHT, "pending!": [PAIR]},
+            "train_metrics!": TRAIN_METRICS,
             "random!": [WEIGHT],
             "gradients!": {ANY: WEIGHT},
         }
@@ -157,6 +162,8 @@ DESCRIPTION: dict[str, Any] = {
             "images_scored!": {ANY: COUNT},
             "class_accuracies!": {ANY: PLAIN},
             "seconds!": NUMBER,
+            "running_loss": RUNNING_LOSS,
+            "best": BEST,
         },
         Timer().state_key: {"time_elapsed!": {ANY: NUMBER}},
         "best": MODEL_CHECKPOINT,

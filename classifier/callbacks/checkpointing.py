@@ -60,12 +60,20 @@ class EpochCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state, including the last value of the metric, which Lightning leaves out.
 
+        It is also restored if the folder was moved, which Lightning would take for another run.
+
         Raises:
             UserError: The state is inconsistent.
         """
         best = state_dict.get("best_k_models", {})
         if best and state_dict.get("kth_best_model_path") not in best:
             raise UserError(f"the checkpoint's callbacks.{self.name} names a best checkpoint that it does not list")
+        # As Lightning writes the path, which deletes the file under a path that is written differently.
+        file = f"{self.dirpath}/{self.name}.ckpt"
+        if state_dict.get("dirpath") != self.dirpath and Path(file).is_file():
+            models = dict.fromkeys([file] * len(best), next(iter(best.values()), None))
+            paths = {"best_model_path": file, "kth_best_model_path": next(iter(models), "")}
+            state_dict = {**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": models}
         super().load_state_dict(state_dict)
         self.current_score = state_dict.get("current_score")
 

@@ -1,6 +1,5 @@
 """Console output of a run: a progress bar, one line per epoch and a summary."""
 
-import os
 import sys
 from typing import Any
 
@@ -12,8 +11,9 @@ from tqdm import tqdm
 from classifier.callbacks.class_table import format_accuracies
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
 from classifier.callbacks.own_metrics import format_metrics
-from classifier.callbacks.reporting import count_parameters, find_events, get_class_accuracies, get_reported_split
-from classifier.errors import make_printable, quote_path
+from classifier.callbacks.reporting import count_parameters, get_class_accuracies
+from classifier.callbacks.run_summary import summarize_run
+from classifier.callbacks.time_left import TimeLeft
 
 
 class ResultPrinter(Callback):
@@ -51,15 +51,10 @@ class ResultPrinter(Callback):
         self.write("  ".join([*parts, f"{metrics.seconds:.1f} s"]))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the accuracy of every class, and the folder of the run."""
+        """Print the epoch whose weights are kept, why the run stopped, and how to continue with the result."""
         super().on_train_end(trainer, pl_module)
-        split = get_reported_split(trainer)
-        if f"loss/{split}" in get_epoch_metrics(trainer).values:
-            self._write_classes(trainer, split)
-        if trainer.loggers and (folder := trainer.loggers[0].log_dir):
-            self.write(f"\nrun: {make_printable(os.path.relpath(folder))}")
-            if events := find_events(trainer):
-                self.write(f"curves: tensorboard --host localhost --logdir {quote_path(events.parent)}")
+        for line in summarize_run(trainer):
+            self.write(line)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the metrics of the validation images, unless the validation is part of training."""
@@ -105,22 +100,33 @@ class ConsoleReporter(ResultPrinter, TQDMProgressBar):
 
     validation_description = "scoring"
     state_key = "ConsoleReporter"
+    # Without the time left for the epoch, because that for the run is shown.
+    TRAIN_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{rate_noinv_fmt}{postfix}]"
 
     def __init__(self, bar: bool = True) -> None:
         # A refresh takes 165 us, and a step of the small networks 1,400: every 50 steps, that is 0.2%.
         super().__init__(refresh_rate=50)
         if not (bar and sys.stdout.isatty()):
             self.disable()
+        self.time_left = TimeLeft()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the first lines, and start the clock."""
+        super().on_train_start(trainer, pl_module)
+        self.time_left.start(trainer)
 
     def init_train_tqdm(self) -> Any:
         """Return a bar that disappears when training ends."""
         bar = super().init_train_tqdm()
-        bar.leave = False
+        bar.leave, bar.bar_format = False, self.TRAIN_FORMAT
         return bar
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Return no metrics for the progress bar, because they are printed after every epoch."""
-        return {}
+        """Return the running training loss and the time left for the run, as soon as they are known."""
+        points = get_epoch_metrics(trainer).running_loss.points
+        left = self.time_left.estimate(trainer)
+        loss = {"loss": f"{points[-1][1]:.4f}"} if points else {}
+        return loss | ({} if left is None else {"left": tqdm.format_interval(left)})
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's bar."""

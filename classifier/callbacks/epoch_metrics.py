@@ -2,15 +2,19 @@
 
 import math
 import time
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from classifier.callbacks.best_evaluation import Evaluation, choose_better, read_best, starts_again
 from classifier.callbacks.loop_state import set_position
+from classifier.callbacks.monitors import check_monitors
 from classifier.callbacks.own_metrics import keep_finite
 from classifier.callbacks.publishing import check_finite, log_to_loggers, publish
+from classifier.callbacks.running_loss import TAG, RunningLoss
 from classifier.data.dataset import ImageDataset
 from classifier.data.sampling import PADDING
 
@@ -23,7 +27,8 @@ class EpochMetrics(Callback):
     They are `loss/<split>` and `accuracy/<split>` (from 0 to 1) of every split, `lr`, and `speed/images_per_second` of
     training. The x axis is the number of completed epochs. If images are also evaluated within epochs, each of these
     evaluations is logged under `loss/<split>_by_step` and `accuracy/<split>_by_step`, with the number of optimizer
-    steps as the x axis, and the metrics of the epoch are those of its last evaluation.
+    steps as the x axis, and the metrics of the epoch are those of its last evaluation. Within an epoch,
+    `loss/train_running` is logged every `log_every_n_steps` steps.
 
     Lightning calls `on_train_epoch_end` of ordinary callbacks first, then that of the module, then that of checkpoint
     callbacks. An ImageClassifier inserts this callback first in every Trainer, so that the metrics of the epoch are
@@ -43,12 +48,15 @@ class EpochMetrics(Callback):
         self.before_evaluation: dict[str, Any] = {}
         self.training_seconds = self.epoch_started = self.seconds = 0.0
         self.restored: dict[str, Any] = {}
+        self.running_loss = RunningLoss()
+        self.best: Evaluation | None = None  # of this run, or None without validation images
 
     def state_dict(self) -> dict[str, Any]:
         """Return the metrics of the current epoch for the checkpoint, as they would be if the run had not stopped."""
-        metrics = self.before_evaluation if self.stopped else self._get_metrics()
-        own = keep_finite(self.own)
-        return {**metrics, "own": own, "evaluations": self.evaluations, "seconds": self._measure_seconds()}
+        metrics = dict(self.before_evaluation if self.stopped else self._get_metrics())
+        metrics |= {"own": keep_finite(self.own), "evaluations": self.evaluations, "seconds": self._measure_seconds()}
+        best = {"best": asdict(self.best)} if self.best else {}
+        return {**metrics, **best, "running_loss": self.running_loss.state_dict()}
 
     def _get_metrics(self) -> dict[str, Any]:
         """Return copies of the metrics of the current epoch."""
@@ -58,15 +66,24 @@ class EpochMetrics(Callback):
         """Keep the metrics of an epoch that is continued."""
         self.restored = state_dict
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Discard what an earlier `fit` has left, before a checkpoint is loaded."""
+        self.running_loss, self.best = RunningLoss(), None
+
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Make training continue exactly where the checkpoint was written."""
         if trainer.state.fn == "fit":
             pl_module.unfinished_epoch = checkpoint.get("unfinished_epoch")
             set_position(checkpoint, trainer.max_steps != -1, trainer.accumulate_grad_batches)
+            self.running_loss.restore(checkpoint)
+            self.best = read_best(checkpoint)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Discard the epochs of an earlier `fit`."""
+        """Check the metrics that callbacks and schedules monitor, and discard the epochs of an earlier `fit`."""
+        check_monitors(trainer)
         self.epochs = []
+        self.best = None if starts_again(trainer) else self.best
+        self.running_loss.start(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the epoch's metrics, or restore those of an epoch that is continued, and start the clock."""
@@ -81,9 +98,13 @@ class EpochMetrics(Callback):
         now = time.perf_counter()
         self.epoch_started, self.training_seconds = now - continued.get("seconds", 0.0), -now
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """End the epoch when the run reaches `max_steps`, so that the test images are evaluated there as well."""
-        if trainer.global_step == trainer.max_steps:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Log the running loss if it is due, and end the epoch at `max_steps`, so that images are evaluated there."""
+        step = trainer.global_step
+        if step >= self.running_loss.next_step:
+            position, loss = self.running_loss.add_point(trainer, pl_module)
+            log_to_loggers(trainer, {TAG: loss}, position)
+        if step == trainer.max_steps:
             trainer.should_stop = True
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -113,6 +134,8 @@ class EpochMetrics(Callback):
         """Log the metrics of the epoch, with the learning rate and the training speed in images per second."""
         if not trainer.is_last_batch:
             pl_module.keep_unfinished_epoch()
+        else:
+            self.running_loss.collect(trainer, pl_module)
         self._stop_clock(pl_module)
         seconds = torch.tensor(self.training_seconds, device=pl_module.device)
         seconds = trainer.strategy.reduce(seconds, reduce_op="max")  # of the slowest process
@@ -137,6 +160,9 @@ class EpochMetrics(Callback):
         publish(pl_module, metrics)
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._add_evaluation(trainer, metrics)
+            scores = {split: self.class_accuracies[split] for split in pl_module.evaluated_splits}
+            evaluation = Evaluation(trainer.current_epoch + 1, trainer.global_step, metrics, scores)
+            self.best = choose_better(self.best, evaluation)
         self.values |= metrics
 
     def _add_evaluation(self, trainer: L.Trainer, metrics: dict[str, float]) -> None:
@@ -169,20 +195,11 @@ class EpochMetrics(Callback):
         self.training_seconds += time.perf_counter()
 
     def _start_evaluation(self, module: L.LightningModule, loaders: Any, default_split: str) -> None:
-        """Reset the metrics of the loaders' splits, and pass them the dataset indices of their images.
-
-        A loader that does not come from an ImageDataModule is treated as one of `default_split`.
-        """
+        """Reset the metrics of the loaders' splits and, unless it is part of training, what the network logs itself."""
         if module.trainer.state.fn != "fit":
             self.own = {}
             module.own_metrics.start()
-        loaders = loaders if isinstance(loaders, list) else [loaders]
-        datasets = [getattr(loader, "dataset", None) for loader in loaders]
-        splits = [dataset.split if isinstance(dataset, ImageDataset) else None for dataset in datasets]
-        module.evaluated_splits = [split or default_split for split in splits]
-        for loader, split in zip(loaders, splits, strict=True):
-            indices = [index for index in loader.sampler if index != PADDING] if split else None
-            module.get_metrics(split or default_split).reset(indices)
+        start_evaluation(module, loaders, default_split)
 
     def _finish_split(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> dict[str, float]:
         """Compute and check the loss and the accuracy of a split.
@@ -197,6 +214,20 @@ class EpochMetrics(Callback):
         self.images_scored[split] = int(metrics["num_images"])
         self.class_accuracies[split] = metrics["accuracy_per_class"].tolist()
         return values
+
+
+def start_evaluation(module: L.LightningModule, loaders: Any, default_split: str) -> None:
+    """Reset the metrics of the loaders' splits, and pass them the dataset indices of their images.
+
+    A loader that does not come from an ImageDataModule is treated as one of `default_split`.
+    """
+    loaders = loaders if isinstance(loaders, list) else [loaders]
+    datasets = [getattr(loader, "dataset", None) for loader in loaders]
+    splits = [dataset.split if isinstance(dataset, ImageDataset) else None for dataset in datasets]
+    module.evaluated_splits = [split or default_split for split in splits]
+    for loader, split in zip(loaders, splits, strict=True):
+        indices = [index for index in loader.sampler if index != PADDING] if split else None
+        module.get_metrics(split or default_split).reset(indices)
 
 
 def insert_epoch_metrics(trainer: L.Trainer) -> None:

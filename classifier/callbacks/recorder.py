@@ -15,12 +15,14 @@ from lightning.pytorch.callbacks import Callback
 from classifier.callbacks.epoch_metrics import SPLITS, get_epoch_metrics
 from classifier.callbacks.reporting import (
     count_parameters,
+    find_kept_checkpoint,
     get_class_accuracies,
     get_class_labels,
     get_evaluated_dataset,
     get_file_name,
     get_reported_split,
 )
+from classifier.callbacks.stop_reason import describe_error, describe_stop
 from classifier.errors import UserError
 from classifier.files import atomic_write
 from classifier.seeding import get_seed
@@ -93,14 +95,20 @@ class ResultsRecorder(Callback):
         self.epochs.append(to_json(record, digits=17))  # unrounded
         self.write(trainer)
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Add the error that has ended training to `results.json`, if an epoch is recorded."""
+        if trainer.state.fn == "fit" and self.results and self.epochs:
+            self.results["stopped"] = describe_error(exception)
+            self.write(trainer)
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write `results.json` again, if the last attempt failed.
+        """Add the reason for the end of training to `results.json`.
 
         Raises:
             UserError: The file cannot be written.
         """
-        if self.problem is not None:
-            self.write(trainer)
+        self.results["stopped"] = describe_stop(trainer)
+        self.write(trainer)
         if self.problem is not None:
             raise UserError(
                 f"{self.folder}/results.json cannot be written: {self.problem}; the checkpoint has its content"
@@ -111,7 +119,7 @@ class ResultsRecorder(Callback):
         if self.folder is None or not trainer.is_global_zero:
             return
         top_losses = {f"top_losses/{get_reported_split(trainer)}": self.top_losses} if self.top_losses else {}
-        results = {**self.results, **top_losses, "epochs": to_json(self.epochs, digits=7)}
+        results = {**self.results, **describe_best(trainer), **top_losses, "epochs": to_json(self.epochs, digits=7)}
         try:
             with atomic_write(self.folder / "results.json") as unfinished:
                 unfinished.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
@@ -126,6 +134,7 @@ def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any
         "model": type(module).__name__,
         "data": type(trainer.datamodule).__name__ if trainer.datamodule else None,
         "parameters": count_parameters(module),
+        "hyperparameters": describe_hyperparameters(trainer, module),
         "seed": get_seed(),
         "device": trainer.strategy.root_device.type,
         "processes": trainer.world_size,
@@ -133,6 +142,25 @@ def describe_run(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any
         "machine": platform.platform(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
     }
+
+
+def describe_hyperparameters(trainer: L.Trainer, module: L.LightningModule) -> dict[str, dict[str, Any]]:
+    """Return the hyperparameters of the network and the data without the names of the classes."""
+    hparams = {"model": module.hparams, "data": getattr(trainer.datamodule, "hparams", {})}
+    return {
+        key: {name: to_json(value, digits=17) for name, value in values.items() if name != "class_names"}
+        for key, values in hparams.items()
+    }
+
+
+def describe_best(trainer: L.Trainer) -> dict[str, Any]:
+    """Return the best epoch, its metrics and the file of its checkpoint, or nothing without validation images."""
+    best = get_epoch_metrics(trainer).best
+    if best is None:
+        return {}
+    kept = find_kept_checkpoint(trainer)
+    saved = {"checkpoint": f"{kept[1].parent.name}/{kept[1].name}"} if kept and kept[0] == "best" else {}
+    return {"best": {"epoch": best.epoch, "step": best.step, **to_json(best.values, digits=7), **saved}}
 
 
 def describe_top_losses(trainer: L.Trainer, split: str) -> list[dict[str, Any]]:
@@ -160,7 +188,7 @@ def to_json(value: Any, digits: int) -> Any:
     """
     if isinstance(value, dict):
         return {key: to_json(item, digits) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [to_json(item, digits) for item in value]
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else None

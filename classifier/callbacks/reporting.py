@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from classifier.callbacks.checkpointing import EpochCheckpoint
 from classifier.callbacks.epoch_metrics import get_epoch_metrics
 from classifier.data.dataset import ImageDataset
 
@@ -19,6 +20,17 @@ def get_reported_split(trainer: L.Trainer) -> str:
     """Return the split whose results are shown after training: "test", or "val" if there are no test images."""
     evaluated = getattr(trainer.lightning_module, "evaluated_splits", ())
     return "test" if "test" in (getattr(trainer.datamodule, "datasets", None) or evaluated) else "val"
+
+
+def find_kept_checkpoint(trainer: L.Trainer) -> tuple[str, Path] | None:
+    """Return the checkpoint that `--ckpt_path best` means, as "best" or "last" and its file, or None without one."""
+    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, EpochCheckpoint)]
+    for name in ("best", "last"):
+        callback = next((callback for callback in callbacks if callback.name == name), None)
+        # A run that continues in another folder has the path of its checkpoint in the old one at first.
+        if callback and callback.best_model_path and Path(callback.best_model_path).parent == Path(callback.dirpath):
+            return name, Path(callback.best_model_path)
+    return None
 
 
 def get_evaluated_dataset(trainer: L.Trainer, split: str) -> ImageDataset | None:

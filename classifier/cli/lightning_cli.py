@@ -17,6 +17,7 @@ from classifier.cli.allocator import keep_freed_memory
 from classifier.cli.bounded_yaml import ConfigFile
 from classifier.cli.config_checks import check_config, check_seed, check_sweep, is_sweep, set_classes
 from classifier.cli.config_types import check_types
+from classifier.cli.finders import Finder, search_settings, take_finders
 from classifier.cli.function_commands import set_threads
 from classifier.cli.lightning_parser import LightningParser
 from classifier.cli.options import add_options
@@ -78,6 +79,7 @@ class ClassifierCLI(LightningCLI):
         self.runs: dict[int, list[str]] = {0: []}  # the options of each, by seed
         self.name: str | None = None
         self.is_sweep = False
+        self.finders: list[Finder] = []
         check_typed_options(command, argv)
         self.resolved = resolve_argv(command, expand_argv(argv))
         silence_lightning()
@@ -135,6 +137,7 @@ class ClassifierCLI(LightningCLI):
             check_name(self.config, self.resolved.resumed_run is not None)
             self.runs = list_runs(self.config)
             self.name = name_run(self.config)
+            self.finders = take_finders(self.config, self.resolved.ckpt_path is not None)
             # config.yaml, in which this is saved, describes one run.
             self.config.seeds, self.config.sweep, self.config.name = 1, [], None
         else:
@@ -197,6 +200,7 @@ class ClassifierCLI(LightningCLI):
         if trainer.local_rank == 0:
             # Before further processes are started, which could not report what is missing.
             self.datamodule.prepare_data()
+        search_settings(self.finders, trainer, self.model, self.datamodule, self.config)
         keep_freed_memory()  # from here on, because imports and the decoding of files need no memory that is kept
         run: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self.creates_run:

@@ -1,7 +1,10 @@
-"""Silence tips and irrelevant warnings of Lightning."""
+"""Silence tips and irrelevant warnings of Lightning, and print its messages that a setting asks for."""
 
 import logging
+import sys
 import warnings
+
+from tqdm import tqdm
 
 IGNORED_WARNINGS = (
     # The images are in memory: workers would not be faster.
@@ -23,10 +26,40 @@ IGNORED_WARNINGS = (
 )
 
 
+# Modules of Lightning that log only what a setting such as `verbose` asks for, and the loggers that they use.
+REQUESTED = ("early_stopping", "finetuning", "model_checkpoint", "model_summary", "profiler", "pruning")
+LOGGERS = (
+    *(f"callbacks.{name}" for name in ("early_stopping", "finetuning", "model_summary", "pruning")),
+    *("profilers.profiler", "utilities.rank_zero"),
+)
+
+
 def silence_lightning() -> None:
-    """Suppress Lightning's tips, and its warnings that do not apply to this package."""
+    """Suppress Lightning's tips, and its warnings that do not apply to this package.
+
+    What was asked for is printed to standard output: the summary of the network, the report of a profiler, and what a
+    callback with `verbose` does.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that somebody asked for
+    for name in LOGGERS:
+        logger = logging.getLogger(f"lightning.pytorch.{name}")
+        logger.setLevel(logging.INFO)
+        logger.addFilter(print_requested)
     for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", f"(?s){message}")  # the path in a message can contain a line break
+
+
+def print_requested(record: logging.LogRecord) -> bool:
+    """Print a message that was asked for above the progress bar, unless the end of the run reports it anyway.
+
+    Returns:
+        Whether the logger passes the message on, which it does with warnings and errors.
+    """
+    if record.levelno >= logging.WARNING:
+        return True
+    text = record.getMessage()
+    if record.module in REQUESTED and not text.endswith("Signaling Trainer to stop."):
+        tqdm.write(text.strip("\n"))
+        sys.stdout.flush()
+    return False

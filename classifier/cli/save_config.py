@@ -54,6 +54,13 @@ class SaveConfig(SaveConfigCallback):
             unfinished.write_text(self.text, encoding="utf-8")
 
 
+def update_saved_config(trainer: L.Trainer) -> None:
+    """Make a Trainer save its configuration as it is now, after settings in it have changed."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, SaveConfig):
+            callback.text = render_config(callback.parser, callback.config)
+
+
 def render_config(parser: LightningArgumentParser, config: Namespace) -> str:
     """Return a configuration as YAML that the parser reads back as the same configuration.
 

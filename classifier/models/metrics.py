@@ -83,6 +83,8 @@ class ClassificationMetrics(nn.Module):
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.indices: Sequence[int] | None = None
         self.num_seen = 0
+        # Sum of the losses and number of the images, without those of queued batches that were taken already.
+        self.recent: tuple[float | Tensor, int] = (0.0, 0)
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Queue the logits (N, C), float, and the labels (N,), int64, of one batch."""
@@ -98,7 +100,9 @@ class ClassificationMetrics(nn.Module):
         logits, labels = (torch.cat(tensors) for tensors in zip(*self.pending, strict=True))
         self.pending = []
         log_probabilities, predictions = logits.float().log_softmax(dim=1), logits.argmax(dim=1)
-        self.loss_sum.update(F.nll_loss(log_probabilities, labels, reduction="sum"))
+        loss_sum = F.nll_loss(log_probabilities, labels, reduction="sum")
+        self.loss_sum.update(loss_sum)
+        self.recent = self.recent[0] + loss_sum, self.recent[1] + len(labels)
         self.confusion_matrix.update(predictions, labels)
         if self.scored_images is not None:
             first, self.num_seen = self.num_seen, self.num_seen + len(labels)
@@ -110,6 +114,21 @@ class ClassificationMetrics(nn.Module):
                 loss=F.nll_loss(log_probabilities, labels, reduction="none"),
                 **({"probability": logits.float().softmax(dim=1)} if self.keeps_probabilities else {}),
             )
+
+    def take_recent(self) -> tuple[Tensor, Tensor]:
+        """Return the sum of the losses and the number of the images that were added since the last call.
+
+        They are scalars, of this process only. Queued batches remain queued, so the metrics of the epoch do not depend
+        on the calls, to the last bit.
+        """
+        queued: tuple[float | Tensor, int] = (0.0, 0)
+        if self.pending:
+            logits, labels = (torch.cat(tensors) for tensors in zip(*self.pending, strict=True))
+            queued = F.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
+        loss_sum, num_images = self.recent[0] + queued[0], self.recent[1] + queued[1]
+        self.recent = -queued[0], -queued[1]
+        device = self.loss_sum.sum_value.device
+        return torch.as_tensor(loss_sum, device=device), torch.tensor(float(num_images), device=device)
 
     @property
     def keeps_probabilities(self) -> bool:
@@ -182,6 +201,7 @@ class ClassificationMetrics(nn.Module):
             "loss_sum": self.loss_sum.sum_value.cpu().clone(),
             "confusion_matrix": self.confusion_matrix.confmat.cpu().clone(),
             "pending": [(logits.cpu().clone(), labels.cpu().clone()) for logits, labels in self.pending],
+            "recent": [float(value) for value in self.recent],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -193,6 +213,8 @@ class ClassificationMetrics(nn.Module):
         self.confusion_matrix.update(no_labels, no_labels)  # torchmetrics warns if a metric was never updated
         self.confusion_matrix.confmat += state["confusion_matrix"].to(device)
         self.pending = [(logits.to(device), labels.to(device)) for logits, labels in state["pending"]]
+        loss_sum, num_images = state.get("recent", (0.0, 0))  # older checkpoints have none
+        self.recent = loss_sum, int(num_images)
 
     def reset(self, indices: Sequence[int] | None = None) -> None:
         """Reset all metrics.
@@ -204,4 +226,4 @@ class ClassificationMetrics(nn.Module):
         for metric in (self.confusion_matrix, self.loss_sum, self.scored_images):
             if metric is not None:
                 metric.reset()
-        self.pending, self.indices, self.num_seen = [], indices, 0
+        self.pending, self.indices, self.num_seen, self.recent = [], indices, 0, (0.0, 0)

@@ -11,6 +11,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from classifier.callbacks.epoch_metrics import SPLITS
 from classifier.callbacks.loop_state import Position
+from classifier.callbacks.running_loss import TAG as RUNNING_LOSS
+from classifier.callbacks.running_loss import list_points
 from classifier.files import atomic_write
 from classifier.runs.logger import RunCSVLogger, RunLogger
 
@@ -47,6 +49,8 @@ def restore_points(logger: Logger, position: Position, checkpoint: dict[str, Any
     else:
         found = remove_later_points(Path(logger.log_dir), position, checkpoint["global_step"], start)
     present = {(tag.removeprefix(start), step) for tag, step in found}
+    for step, loss in list_points(checkpoint):
+        log_missing(logger, {RUNNING_LOSS: loss}, step, present)
     for epoch in checkpoint.get("callbacks", {}).get("ResultsRecorder", {}).get("epochs", ()):
         if epoch["epoch"] <= position.epochs:
             log_missing(logger, {tag: epoch.get(tag) for tag in SCALARS}, epoch["epoch"], present)
@@ -131,6 +135,8 @@ def is_later(tags: Set[str], step: int, position: Position, steps: int) -> bool:
     """
     if tags <= EPOCH_TAGS:
         return bool(tags) and step > position.epochs
+    if tags == {RUNNING_LOSS}:
+        return step > steps
     if all(tag.endswith("by_step") for tag in tags):
         return step > steps - position.evaluation_pending
     return step >= steps  # Lightning logs the first step at 0

@@ -131,7 +131,13 @@ def run() -> None:
     parser.add_argument("--image_size", type=int, default=64, help="of the network, to which the files are resized")
     parser.add_argument("--cold", action="store_true", help="leave out the runs that find a cache")
     options = parser.parse_args()
-    fit = [*CLASSIFIER, "fit", "--data=ImageFolder", "--data.root=photographs", f"--data.image_size={options.image_size}"]
+    fit = [
+        *CLASSIFIER,
+        "fit",
+        "--data=ImageFolder",
+        "--data.root=photographs",
+        f"--data.image_size={options.image_size}",
+    ]
     fit += [f"--model={options.model}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     workers = str(len(os.sched_getaffinity(0)))
     plain = [sys.executable, str(Path(__file__).with_name("plain_script.py")), "photographs", workers]
@@ -154,7 +160,8 @@ def run() -> None:
             ratio = get_median_ratio(costs, variant, PLAIN, field)
             cells += [f"{get_median(costs, variant, field):.1f}", f"{ratio:.3f}"]
         print(f"| {' | '.join(cells)} |")
-    print(f"\n{options.model}, {options.image_size} pixels, {options.files:,} files, {workers} CPU cores, {options.rounds} rounds")
+    what = f"{options.model}, {options.image_size} pixels, {options.files:,} files"
+    print(f"\n{what}, {workers} CPU cores, {options.rounds} rounds")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_test_needs_only_the_checkpoint_and_prints_the_metrics_that_fit_recorded
     printed = run("test", "--ckpt_path", "last")
     assert "checkpoint: lightning_logs/version_0/checkpoints/last.ckpt" in printed
     assert metrics in printed
-    assert f"  7              {last['accuracy_by_class/test']['7']:6.1%}" in printed
+    assert f"  7   {last['accuracy_by_class/test']['7']:6.1%}" in printed
     for path in ("lightning_logs/version_0", "lightning_logs/version_0/checkpoints/last.ckpt"):
         assert metrics in run("test", "--ckpt_path", path)
     assert not Path("lightning_logs/version_1").exists()

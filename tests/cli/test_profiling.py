@@ -42,7 +42,7 @@ def test_steps_are_labelled_for_the_profiler_of_pytorch_only_while_it_runs(run, 
 def test_profiler_of_the_trainer_ends_with_its_report(start, profiler, action):
     start(*THREE_STEPS, f"--trainer.profiler={profiler}").join()
     assert "epoch 1/1" in Path("out").read_text()
-    report = Path("err").read_text()
+    report = Path("out").read_text()
     assert "Profiler Report" in report
     assert action in report
     assert "Tip" not in report

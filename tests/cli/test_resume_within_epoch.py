@@ -20,9 +20,9 @@ AUGMENTED = ("--data.flip=random", "--data.shift=1", "--model.ema_decay=0.9", "-
 TIMED = ("seconds", "speed/images_per_second")
 
 
-def read_records(run: str) -> dict:
+def read_records(run: str, without: tuple[str, ...] = ()) -> dict:
     """Return the results, the curves, the weights and the optimizer state of a run, without durations."""
-    results = read_results(run)
+    results = {key: value for key, value in read_results(run).items() if key not in without}
     results["epochs"] = [{key: x for key, x in epoch.items() if key not in TIMED} for epoch in results["epochs"]]
     events, last = read_events(f"lightning_logs/{run}"), load_last(run)
     curves = {
@@ -39,9 +39,9 @@ def read_records(run: str) -> dict:
     }
 
 
-def assert_same_records(run: str, expected_run: str) -> None:
+def assert_same_records(run: str, expected_run: str, without: tuple[str, ...] = ()) -> None:
     """Check that two runs have the same records; tensors have to be equal bit for bit."""
-    records, expected = read_records(run), read_records(expected_run)
+    records, expected = read_records(run, without), read_records(expected_run, without)
     tensors, expected_tensors = records.pop("tensors"), expected.pop("tensors")
     assert records == expected
     assert tensors.keys() == expected_tensors.keys()
@@ -67,7 +67,8 @@ def test_run_that_max_steps_ended_resumes_exactly(run, options, stop, end):
     run(*BASE, *options, "--trainer.log_every_n_steps=1", f"--trainer.max_steps={end}")
     run(*BASE, *options, "--trainer.log_every_n_steps=1", f"--trainer.max_steps={stop}")
     run("fit", "--ckpt_path=lightning_logs/version_1", f"--trainer.max_steps={end}")
-    assert_same_records("version_1", "version_0")
+    # The evaluation that takes place only because the run stops can be the best one; its weights are then kept.
+    assert_same_records("version_1", "version_0", without=("best",))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def test_part_whose_constructor_fails_is_refused_in_one_line(fail):
             use("callbacks", "BackboneFinetuning"),
             "trainer: BackboneFinetuning.freeze_before_training failed",
         ),
-        (use("callbacks", "EarlyStopping", monitor="nope"), "trainer: EarlyStopping._validate_condition_metric failed"),
+        (
+            use("callbacks", "EarlyStopping", monitor="nope"),
+            "EarlyStopping monitors nope, which this run does not have",
+        ),
     ],
 )
 def test_class_of_lightning_that_fails_in_a_hook_is_reported_in_one_line(fail, options, message):

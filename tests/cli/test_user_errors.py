@@ -88,4 +88,4 @@ def test_callback_of_the_user_that_fails_shows_its_traceback(run):
 
 def test_metric_that_a_callback_waits_for_in_vain_is_one_line(fail):
     status, line = fail(*ONE_EPOCH, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=acuracy")
-    assert (status, "Early stopping conditioned on metric `acuracy` which is not available" in line) == (2, True)
+    assert (status, "EarlyStopping monitors acuracy, which this run does not have" in line) == (2, True)

@@ -11,6 +11,8 @@ from classifier.callbacks.loop_state import Position
 from classifier.runs.events import remove_later_points, restore_points
 from classifier.runs.logger import RunLogger
 
+BY_STEP = ("loss/train_running", "loss/val_by_step")  # tags whose x axis is the number of optimizer steps
+
 
 def write_points(folder: Path) -> None:
     """Write points of three epochs of 10 steps, evaluations every 5 steps, and a value of every step."""
@@ -18,6 +20,7 @@ def write_points(folder: Path) -> None:
         for step in range(30):
             writer.add_scalar("mine", step / 10, step)
             if step % 5 == 4:
+                writer.add_scalar("loss/train_running", step + 1, step + 1)
                 writer.add_scalar("loss/val_by_step", step + 1, step + 1)
             if step % 10 == 9:
                 writer.add_scalar("loss/test", 1.0, (step + 1) // 10)
@@ -32,13 +35,13 @@ def list_steps(folder: Path) -> dict[str, list[int]]:
 def test_points_after_the_position_of_the_checkpoint_are_removed(tmp_path):
     write_points(tmp_path)
     remove_later_points(tmp_path, Position(1, 5, evaluation_pending=False), steps=15)
-    assert list_steps(tmp_path) == {"mine": list(range(15)), "loss/val_by_step": [5, 10, 15], "loss/test": [1]}
+    assert list_steps(tmp_path) == {"mine": list(range(15)), **{tag: [5, 10, 15] for tag in BY_STEP}, "loss/test": [1]}
 
 
 def test_evaluation_that_is_still_due_at_the_checkpoint_is_removed(tmp_path):
     write_points(tmp_path)
     remove_later_points(tmp_path, Position(1, 5, evaluation_pending=True), steps=15)
-    assert list_steps(tmp_path)["loss/val_by_step"] == [5, 10]
+    assert [list_steps(tmp_path)[tag] for tag in BY_STEP] == [[5, 10, 15], [5, 10]]
 
 
 def test_files_without_later_points_are_not_written(tmp_path):
@@ -54,19 +57,22 @@ def test_points_before_an_incomplete_record_at_the_end_of_a_file_are_kept(tmp_pa
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-7])
     remove_later_points(tmp_path, Position(1, 0, evaluation_pending=False), steps=10)
-    assert list_steps(tmp_path) == {"mine": list(range(10)), "loss/val_by_step": [5, 10], "loss/test": [1]}
+    assert list_steps(tmp_path) == {"mine": list(range(10)), **{tag: [5, 10] for tag in BY_STEP}, "loss/test": [1]}
 
 
 def test_points_of_epochs_in_the_checkpoint_that_are_missing_are_logged_again(tmp_path):
     logger = RunLogger(tmp_path, "", "", default_hp_metric=False)
     logger.log_metrics({"loss/test": 0.5, "lr": 0.1}, 1)
+    logger.log_metrics({"loss/train_running": 0.5}, 5)
     logger.save()
     epochs = [
         {"epoch": 1, "loss/test": 0.5, "lr": 0.1},
         {"epoch": 2, "loss/test": 0.25, "lr": None, "evaluations": [{"step": 15, "loss/val": 0.75}]},
         {"epoch": 3, "loss/test": 0.125},
     ]
-    checkpoint = {"global_step": 20, "callbacks": {"ResultsRecorder": {"epochs": epochs}}}
+    running = {"steps": [5, 10], "losses": [0.5, 0.25], "loss_sum": 0.0, "num_images": 0.0}
+    callbacks = {"ResultsRecorder": {"epochs": epochs}, "EpochMetrics": {"running_loss": running}}
+    checkpoint = {"global_step": 20, "callbacks": callbacks}
     restore_points(logger, Position(2, 0, evaluation_pending=False), checkpoint)
     logger.finalize("success")
     events = read_events(tmp_path)
@@ -75,6 +81,7 @@ def test_points_of_epochs_in_the_checkpoint_that_are_missing_are_logged_again(tm
         "loss/test": [(1, 0.5), (2, 0.25)],
         "lr": [(1, pytest.approx(0.1))],
         "loss/val_by_step": [(15, 0.75)],
+        "loss/train_running": [(5, 0.5), (10, 0.25)],
     }
 
 
