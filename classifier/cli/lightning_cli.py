@@ -128,12 +128,13 @@ class ClassifierCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the configuration, and set the number of threads."""
         check_types(self.config)
+        if self.command == "fit":
+            check_sweep(self.config, self.resolved)
+            self.is_sweep = is_sweep(self.config)
         check_config(self.config, self.resolved, self.command)
         if self.command != "fit" and self.config.output is not None:
             check_output(self.config.output)
         if self.command == "fit":
-            check_sweep(self.config, self.resolved)
-            self.is_sweep = is_sweep(self.config)
             check_name(self.config, self.resolved.resumed_run is not None)
             self.runs = list_runs(self.config)
             self.name = name_run(self.config)

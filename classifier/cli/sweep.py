@@ -52,7 +52,8 @@ def train_runs(argv: list[str], configure: Callable[[list[str]], Any]) -> None:
         cli.run_trainer(cli.trainer.fit)
         return
     del cli
-    train_all(train, plan_runs(argv, combinations, configure), list(combinations[0]))
+    shown = [name for name in combinations[0] if name != "seed_everything"]  # which has a column anyway
+    train_all(train, plan_runs(argv, combinations, configure), shown)
 
 
 def list_combinations(argv: list[str]) -> list[dict[str, str]]:

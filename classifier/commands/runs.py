@@ -11,7 +11,7 @@ from pathlib import Path
 from classifier.analysis.results.run_table import Table, format_table, make_table, sort_table
 from classifier.errors import UserError, make_printable
 from classifier.runs.folders import LOGS
-from classifier.runs.summaries import find_runs
+from classifier.runs.summaries import find_runs, is_run
 from classifier.tables import check_output, format_row, open_output, to_json
 
 MAX_NAMES = 3  # damaged runs that are named
@@ -35,18 +35,28 @@ def runs(folder: str = LOGS, sort: str | None = None, output: str | None = None)
     if output is not None:
         check_output(output)
     found, damaged, num_others = find_runs(Path(folder))
-    skipped = describe_skipped(damaged, num_others)
     if not found:
-        nested = f"; did you mean {make_printable(Path(folder, LOGS))}?" if Path(folder, LOGS).is_dir() else ""
-        raise UserError(f"there is no run in {make_printable(folder)}{nested or (skipped and f': {skipped}')}")
+        raise UserError(describe_absence(Path(folder), damaged))
     table = make_table(found)
     if sort is not None:
         table = sort_table(table, sort)
     print(format_table(table, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-    if skipped:
+    if skipped := describe_skipped(damaged, num_others):
         print(skipped)
     if output is not None:
         write_table(output, table)
+
+
+def describe_absence(folder: Path, damaged: Sequence[Path]) -> str:
+    """Return an error message for a folder that contains no undamaged run."""
+    text = f"there is no run in {make_printable(folder)}"
+    if damaged:
+        return f"{text}; {describe_skipped(damaged, 0)}"
+    if (folder / LOGS).is_dir():
+        return f"{text}; did you mean {make_printable(folder / LOGS)}?"
+    if is_run(folder):
+        return f"{text}, but it is the folder of one; did you mean {make_printable(folder.parent)}?"
+    return text
 
 
 def describe_skipped(damaged: Sequence[Path], num_others: int) -> str:

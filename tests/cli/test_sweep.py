@@ -92,6 +92,12 @@ def test_sweep_that_could_not_end_with_a_table_is_refused_before_training(fail, 
     assert not LOGS.exists()
 
 
+def test_sweep_of_a_run_to_resume_is_refused_for_that_reason(run, fail):
+    run(*FIT)
+    status, line = fail(*FIT, "--ckpt_path=last", "--sweep=model.lr=0.1,0.2")
+    assert (status, "--sweep starts whole runs from a seed: leave out --ckpt_path" in line) == (2, True), line
+
+
 @pytest.mark.parametrize(
     ("sweep", "message"),
     [

@@ -53,6 +53,10 @@ def test_damaged_runs_are_named_in_one_line(run):
         (["nowhere"], 1, "nowhere cannot be read: No such file or directory; give the folder that contains runs"),
         (["."], 1, "there is no run in .; did you mean lightning_logs?"),
         (["empty"], 1, "there is no run in empty"),
+        (["lightning_logs/a"], 1, "there is no run in lightning_logs/a, but it is the folder of one; did you mean "
+         "lightning_logs?"),
+        (["damaged"], 1, "there is no run in damaged; not in the table: 1 folder, 1 with a damaged results.json or "
+         "config.yaml (damaged/b)"),
         (["--sort", "lr"], 2, "--sort lr: give one of the columns name, seed, epochs, size, state"),
         (["--output", "runs.xlsx"], 2, "--output runs.xlsx: the table is written as CSV or JSON, so give the file a "
          "name that ends in .csv or .json, such as runs.csv"),
@@ -62,4 +66,5 @@ def test_damaged_runs_are_named_in_one_line(run):
 def test_errors_are_one_line(fail, arguments, status, message):
     write_run(LOGS / "a", [])
     Path("empty").mkdir()
+    (write_run(Path("damaged", "b")) / "results.json").write_text("{")
     assert fail("runs", *arguments) == (status, f"python -m classifier: error: {message}")
