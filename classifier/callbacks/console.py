@@ -113,7 +113,8 @@ class ConsoleReporter(ResultPrinter, TQDMProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the first lines, and start the clock."""
         super().on_train_start(trainer, pl_module)
-        self.time_left.start(trainer)
+        if self.is_enabled:
+            self.time_left.start(trainer)
 
     def init_train_tqdm(self) -> Any:
         """Return a bar that disappears when training ends."""

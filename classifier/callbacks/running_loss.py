@@ -36,17 +36,21 @@ class RunningLoss:
     def start(self, trainer: L.Trainer) -> None:
         """Find the step of the next point."""
         self.interval = trainer.log_every_n_steps
-        steps = trainer.global_step
+        self._find_next_step(trainer.global_step)
+
+    def _find_next_step(self, steps: int) -> None:
+        """Find the step of the point after a number of steps; a network of the user's own can take several at once."""
         self.next_step = (steps // self.interval + 1) * self.interval if self.interval else math.inf
 
     def add_point(self, trainer: L.Trainer, module: L.LightningModule) -> tuple[int, float]:
         """Add the point of the current step, and return the step and the mean loss. Every process calls this."""
         self.collect(trainer, module)
-        point = trainer.global_step, self.loss_sum / self.num_images
-        self.points.append(point)
+        # A network of the user's own may not add its batches to the metrics; the end of the epoch reports that.
+        loss = self.loss_sum / self.num_images if self.num_images else math.nan
+        self.points.append((trainer.global_step, loss))
         self.loss_sum = self.num_images = 0.0
-        self.next_step += self.interval
-        return point
+        self._find_next_step(trainer.global_step)
+        return self.points[-1]
 
     def collect(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Add the losses of all processes since the last call, as before an epoch ends. Every process calls this."""

@@ -1,5 +1,8 @@
 """The running training loss: which images a point averages, and that it changes nothing else."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from classifier import MLP, Digits
 from classifier.callbacks.epoch_metrics import get_epoch_metrics
+from classifier.callbacks.running_loss import RunningLoss
 
 
 class Losses(Callback):
@@ -69,3 +73,12 @@ def test_losses_that_were_taken_are_not_taken_again():
     for (loss_sum, num_images), group in zip(taken, (batches[:2], batches[2:5], batches[5:]), strict=True):
         expected = sum(float(F.cross_entropy(*batch, reduction="sum")) for batch in group)
         assert (loss_sum, num_images) == (pytest.approx(expected, rel=1e-5), 4 * len(group))
+
+
+def test_network_that_takes_several_steps_at_once_gets_one_point_for_them():
+    running_loss, trainer = RunningLoss(), SimpleNamespace(log_every_n_steps=5, global_step=3)
+    running_loss.start(trainer)
+    assert running_loss.next_step == 5
+    trainer.global_step, running_loss.collect = 12, lambda *_: None
+    step, loss = running_loss.add_point(trainer, None)
+    assert (step, math.isnan(loss), running_loss.next_step) == (12, True, 15)

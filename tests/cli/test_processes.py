@@ -17,7 +17,7 @@ from classifier import MLP, Airbench, Digits
 from classifier.cli import processes
 from classifier.errors import UserError
 
-FIT = ("fit", "--config", "digits", "--trainer.max_epochs", "2", "--data.val_split", "101")
+FIT = ("fit", "--config=digits", "--trainer.max_epochs=2", "--data.val_split=101", "--trainer.log_every_n_steps=7")
 HALVES = ("--data.batch_size", "32", "--trainer.accelerator", "cpu", "--threads", "2")
 
 
@@ -45,6 +45,9 @@ def test_two_processes_train_like_one_with_twice_the_batch_and_score_every_image
     assert all(torch.allclose(together[name], alone[name], atol=1e-5) for name in alone)
     for tag in ("loss/train", "loss/val", "loss/test"):
         assert last[tag] == pytest.approx(results["epochs"][-1][tag], abs=1e-5)
+    points = [read_events(f"lightning_logs/version_{i}").Scalars("loss/train_running") for i in (0, 1)]
+    assert [point.step for point in points[0]] == [7, 14, 21, 28, 35, 42]
+    assert [point.value for point in points[0]] == pytest.approx([point.value for point in points[1]], abs=1e-5)
     errors = [[error["index"] for error in read_results(f"version_{i}")["top_losses/test"]] for i in (0, 1)]
     assert errors[0] == errors[1]
     images = [read_events(f"lightning_logs/version_{i}").Tags()["images"] for i in (0, 1)]
