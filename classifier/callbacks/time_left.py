@@ -1,12 +1,10 @@
 """An estimate of the time until a run ends."""
 
-import contextlib
 import math
 import time
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Timer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 
 class TimeLeft:
@@ -19,8 +17,8 @@ class TimeLeft:
     def start(self, trainer: L.Trainer) -> None:
         """Start the clock, when training starts or is resumed."""
         self.started, self.first_step = time.monotonic(), trainer.global_step
-        with contextlib.suppress(MisconfigurationException):  # if the number of batches per step changes
-            self.num_steps = trainer.estimated_stepping_batches
+        num_steps = trainer.estimated_stepping_batches
+        self.num_steps = num_steps if num_steps > 0 else math.inf  # -1 for a loader without a length
 
     def estimate(self, trainer: L.Trainer) -> float | None:
         """Return the number of seconds until the run ends, or None if it is not known."""

@@ -4,9 +4,8 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from lightning.pytorch.callbacks import GradientAccumulationScheduler, Timer
+from lightning.pytorch.callbacks import Timer
 
-from classifier import ConsoleReporter
 from classifier.callbacks import time_left
 from classifier.callbacks.time_left import TimeLeft
 
@@ -40,11 +39,11 @@ def test_limit_on_the_time_is_the_latest_end(clock):
     estimate.start(trainer)
     clock.now, trainer.global_step = 140.0, 60
     assert estimate.estimate(trainer) == pytest.approx(40)
-    assert TimeLeft().estimate(make_trainer(math.inf)) is None
 
 
-def test_time_of_a_run_whose_number_of_steps_is_not_known_is_not_estimated(train, monkeypatch):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    console, options = ConsoleReporter(), {"limit_train_batches": 4, "limit_val_batches": 0}
-    trainer = train(2, callbacks=[console, GradientAccumulationScheduler({0: 1, 1: 2})], **options)
-    assert console.time_left.estimate(trainer) is None
+@pytest.mark.parametrize("num_steps", [math.inf, -1], ids=["no limit", "loader without a length"])
+def test_end_of_a_run_without_a_limit_is_not_known(clock, num_steps):
+    estimate, trainer = TimeLeft(), make_trainer(num_steps)
+    estimate.start(trainer)
+    clock.now, trainer.global_step = 140.0, 60
+    assert estimate.estimate(trainer) is None
