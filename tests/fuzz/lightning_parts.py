@@ -26,7 +26,6 @@ from classifier.cli.main import main
 
 FIT = ("fit", "--config=digits", "--pictures=false", "--trainer.limit_train_batches=2", "--trainer.accelerator=cpu")
 KNOWN = {
-    "LearningRateFinder": "writes its own progress bar to standard error",
     "OnExceptionCheckpoint": "makes Lightning warn that no checkpoint is given",
     "WandbLogger": "writes its own lines to standard error",
     "SpikeDetection": "cannot be resumed: its constructor does not create what load_state_dict sets",
