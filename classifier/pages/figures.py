@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from classifier.analysis.results.calibration import Calibration
 from classifier.pages.svg import GRID, NEUTRAL, SERIES, open_axes, render_svg
@@ -50,10 +50,15 @@ def plot_curves(
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         if is_fraction:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(FuncFormatter(format_tick))
         if starts_at_0:
             axes.set_ylim(bottom=0)
         return render_svg(axes, name, description)
+
+
+def format_tick(value: float, _: int) -> str:
+    """Return a fraction on an axis in per cent, with as many digits as it takes."""
+    return f"{round(100 * value, 6):g}%"
 
 
 def draw_curve(axes: Axes, curve: Curve) -> None:
@@ -89,7 +94,7 @@ def plot_reliability(name: str, before: Calibration, after: Calibration | None) 
         axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="confidence")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-            axis.set_major_formatter(PercentFormatter(1))
+            axis.set_major_formatter(FuncFormatter(format_tick))
         return render_svg(axes, name, "Accuracy of the images of each confidence; the diagonal is perfect calibration")
 
 
@@ -104,10 +109,10 @@ def plot_coverage(name: str, coverage: tuple[np.ndarray, np.ndarray]) -> Markup:
         points = list(zip(*(column.tolist() for column in coverage), strict=True))
         draw_curve(axes, Curve(points, 0))
         lowest = min((accuracy for _, accuracy in points if math.isfinite(accuracy)), default=0.0)
-        axes.set(xlim=(0, 1.02), ylim=(max(0.0, lowest - 0.05), 1.01), xlabel="fraction of the images answered")
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.set(xlim=(0, 1.02), ylim=(max(0.0, lowest - 0.05), 1.01), xlabel="fraction of the images")
+        axes.xaxis.set_major_formatter(FuncFormatter(format_tick))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(FuncFormatter(format_tick))
         return render_svg(axes, name, "Accuracy of the most confident images, for every fraction of all images")
 
 

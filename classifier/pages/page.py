@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from classifier.analysis.results.contents import Report
+from classifier.analysis.results.contents import Report, RunReport
 from classifier.errors import make_printable
 from classifier.pages import wording
 from classifier.pages.comparison_section import make_comparison_section, plot_all_curves
@@ -39,7 +39,7 @@ def render_page(report: Report) -> str:
     num_pictures = max(NUM_PICTURES // max(1, len(report.runs)), MIN_PICTURES)
     runs = [
         make_run_section(f"run-{number}", item, album, num_pictures)
-        for number, item in enumerate(report.runs[:MAX_RUNS], 1)
+        for number, item in enumerate(select_runs(report)[:MAX_RUNS], 1)
     ]
     script = read("sort.js")
     return (
@@ -57,6 +57,15 @@ def render_page(report: Report) -> str:
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
+
+
+def select_runs(report: Report) -> list[RunReport]:
+    """Return the runs that have a section: of a group over seeds, those whose images are compared, or the first."""
+    compared = {run for comparison in report.comparisons for run in comparison.pair}
+    left_out: set[int] = set()
+    for group in report.groups:
+        left_out |= set(group.runs) - (compared & {*group.runs} or {group.runs[0]})
+    return [item for number, item in enumerate(report.runs) if number not in left_out]
 
 
 @functools.cache

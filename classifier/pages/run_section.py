@@ -93,7 +93,7 @@ def make_run_section(key: str, report: RunReport, album: Album, num_pictures: in
         reliability=make_reliability(key, report),
         coverage=Plot(
             plot_coverage(f"{key}-coverage", report.coverage),
-            "Accuracy, if only the images with the highest confidence are answered",
+            "Accuracy if only the images with the highest confidence are classified",
         ),
         curves=make_training_plots(key, report),
         gallery=make_gallery(report, album, num_pictures),
@@ -116,7 +116,7 @@ def make_reliability(key: str, report: RunReport) -> Plot:
     if report.calibration_after is not None:
         legend = [(BEFORE, "probabilities of the network"), (AFTER, f"with a temperature of {report.temperature:.2f}")]
     svg = plot_reliability(f"{key}-reliability", report.calibration, report.calibration_after)
-    caption = "Accuracy by confidence; bars: fraction of the images"
+    caption = "Accuracy by confidence (dashed: perfect calibration); bars: fraction of the images"
     return Plot(svg, caption, legend)
 
 

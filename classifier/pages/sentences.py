@@ -59,7 +59,7 @@ def state_weakest(report: RunReport) -> str:
     pair, names = report.pairs[0], report.run.results.class_names
     weakest = min(report.classes, key=lambda row: row.recall.value if is_defined(row.recall.value) else math.inf)
     return (
-        f"The class with the lowest recall is {weakest.name} ({format_percent(weakest.recall.value)}). The most "
+        f"The class with the lowest accuracy is {weakest.name}, with {format_percent(weakest.recall.value)}. The most "
         f"frequent error is {names[pair.true]} predicted as {names[pair.predicted]} "
         f"({count_things(pair.count, 'image')})."
     )
@@ -71,12 +71,18 @@ def state_calibration(report: RunReport) -> str:
     if not is_defined(error):
         return ""
     if error < MIN_CALIBRATION_ERROR:
-        return f"The probabilities are well calibrated (expected calibration error: {format_percent(error)})."
+        return (
+            "The probabilities are well calibrated: confidence and accuracy differ by "
+            f"{format_percent(error)} on average (expected calibration error)."
+        )
     surplus = sum(b.count * (b.confidence - b.accuracy) for b in bins)
-    text = f"The network is too {'confident' if surplus > 0 else 'cautious'}: its expected calibration error is "
-    text += format_percent(error)
+    text = (
+        f"The network is too {'confident' if surplus > 0 else 'cautious'}: confidence and accuracy differ by "
+        f"{format_percent(error)} on average (expected calibration error)"
+    )
     if report.temperature is not None and report.calibration_after is not None:
-        text += f", and {format_percent(report.calibration_after.error)} with a temperature of {report.temperature:.2f}"
+        after = format_percent(report.calibration_after.error)
+        text += f", and by {after} with a temperature of {report.temperature:.2f}"
     return text + "."
 
 

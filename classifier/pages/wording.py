@@ -66,7 +66,7 @@ def format_loss_interval(interval: Interval) -> str:
 
 
 def format_p_value(value: float) -> str:
-    """Return a p-value, such as "0.032"."""
+    """Return a p value, such as "0.032"."""
     if not is_defined(value):
         return UNDEFINED
     return "<0.001" if value < 0.001 else f"{value:.3f}"

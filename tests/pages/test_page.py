@@ -65,8 +65,8 @@ def test_answer_comes_first_and_in_words():
         "75.0% of 4 test images are classified correctly (95% interval: 30.1% to 95.4%)."
     )
     assert header.find("li")[0].text == (
-        "The class with the lowest recall is class 0 (50.0%). The most frequent error is class 0 predicted as class 1 "
-        "(1 image)."
+        "The class with the lowest accuracy is class 0, with 50.0%. The most frequent error is class 0 predicted as "
+        "class 1 (1 image)."
     )
 
 
@@ -111,8 +111,17 @@ def test_images_are_shown_with_name_classes_and_probabilities():
 @pytest.mark.usefixtures("_empty_plots")
 def test_labels_that_may_be_wrong_are_listed():
     report = report_one(make_random(300, 5))
-    rows = find_table(render(report), "Label may be wrong")
+    rows = find_table(render(report), "Images whose label may be wrong")
     assert [row[0] for row in rows[1:]] == [f"#{row}" for row in report.runs[0].doubtful_labels]
+
+
+@pytest.mark.usefixtures("_empty_plots")
+@pytest.mark.parametrize(("num_errors", "is_doubted"), [(4, False), (6, True)])
+def test_list_of_a_network_with_many_errors_is_called_into_question(num_errors, is_doubted):
+    predictions = np.arange(20) < num_errors
+    page = render(report_one(make_predicted([0] * 20, predictions.astype(int).tolist(), 2)))
+    text = page.find("section", id="run-1-labels")[0].text
+    assert ("of all images incorrectly, many of these can be its own errors" in text) == is_doubted
 
 
 @pytest.mark.usefixtures("_empty_plots")
@@ -285,7 +294,7 @@ def test_runs_are_compared_in_words_numbers_and_pictures():
     section = page.find("section", id="comparison-2")[0]
     comparison = report.comparisons[1]
     assert read_tiles(section)["Only version_0 is right"] == str(comparison.only_first)
-    assert read_tiles(section)["p-value"] == "0.037"
+    assert read_tiles(section)["p value"] == "0.037"
     assert "0.012 before Holm's correction for 2 comparisons" in section.text
     assert [row[:4] for row in read_table(section.find("table")[0])[1:]] == [
         [row.name, str(row.num_images), str(row.only_first), str(row.only_second)] for row in comparison.classes
@@ -311,6 +320,9 @@ def test_groups_over_seeds_are_shown_in_one_colour():
     legend = page.find("section", id="curves")[0].find("span", class_="legend")[0]
     assert legend.text == "seed_0 and seeds seed_2 and seeds"
     assert "Welch's t-test over seeds" in page.find("section", id="comparison-1")[0].text
+    sections = page.find("section", class_="run")
+    assert [section.find("h2")[0].text for section in sections] == ["seed_0", "seed_2"]  # those that are compared
+    assert "2 of 4 runs have a section of their own, one of every group of seeds." in page.find("main")[0].text
 
 
 @pytest.mark.usefixtures("_empty_plots")
@@ -327,5 +339,5 @@ def test_many_runs_have_a_row_each_but_not_a_section_each():
     page = render(report_several(runs))
     assert len(find_table(page, "Metrics of every run")) == 9
     assert len(page.find("section", class_="run")) == 6
-    assert "Only the first 6 of 8 runs have a section of their own." in page.find("main")[0].text
+    assert "6 of 8 runs have a section of their own." in page.find("main")[0].text
     assert "1 other comparison below." in page.find("header")[0].text

@@ -25,7 +25,7 @@ from classifier.analysis.results.seed_groups import (
     describe_group,
     find_seed_groups,
 )
-from classifier.analysis.results.significance import Outcome, correct_p_values
+from classifier.analysis.results.significance import Outcome, correct_p_values, describe_correction
 from classifier.analysis.results.verdicts import describe_outcome
 
 MAX_FOR_ALL_PAIRS = 6  # runs or groups; 15 comparisons
@@ -140,10 +140,7 @@ def compare_runs(
         Outcome(difference, p_value, corrected_p_value, len(pairs), can_test_seeds(*pair.sides))
         for pair, (difference, p_value), corrected_p_value in zip(pairs, outcomes, corrected, strict=True)
     ]
-    correction = None
-    if len(pairs) > 1:
-        of = "of every two" if is_complete else f"each with {sides[0].name}"
-        correction = f"{len(pairs)} comparisons, {of}; p values are corrected by Holm's method, intervals are not"
+    correction = describe_correction(len(pairs), "of every two" if is_complete else f"each with {sides[0].name}")
     more = f" (and {len(problems) - 1} more pair{'s' * (len(problems) > 2)})" if len(problems) > 1 else ""
     return RunComparisons(
         [group for group in groups if len(group.runs) > 1],

@@ -22,7 +22,8 @@ class SeedGroup:
     """Runs with the same settings and images, and different seeds; or a single run.
 
     Args:
-        name: Name of the only run, or that of the first run with the number of seeds: "version_3 (5 seeds)".
+        name: Name of the only run, or that of the first run with the number of seeds: "version_3 (5 seeds)". For runs
+            of `--seeds` with a name, it is this name: "high (5 seeds)" for "high_seed0" to "high_seed4".
         runs: Positions of the runs in the report.
         seeds: Their seeds; None for a single run whose seed is not known.
         accuracy: Mean accuracy, from 0 to 1.
@@ -97,7 +98,7 @@ def describe_group(
     mean, deviation = describe_sample(num_correct)
     scale = 1 / num_images if num_images else math.nan
     return SeedGroup(
-        names[first] if len(members) == 1 else f"{names[first]} ({len(members)} seeds)",
+        name_group(members, names, settings),
         tuple(members),
         tuple(get_seed(settings[run]) for run in members),
         mean * scale,
@@ -106,6 +107,20 @@ def describe_group(
         num_correct,
         num_images,
     )
+
+
+def name_group(members: list[int], names: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of a group: "high (3 seeds)" for "high_seed0", "high_seed1" and "high_seed2".
+
+    The name of the first run is used if the runs have other names, or if a run outside the group has such a name.
+    """
+    first = members[0]
+    if len(members) == 1:
+        return names[first]
+    stem = names[first].removesuffix(f"_seed{get_seed(settings[first])}")
+    own = [run for run, name in enumerate(names) if name.startswith(f"{stem}_seed")]
+    is_common = own == members and all(names[run] == f"{stem}_seed{get_seed(settings[run])}" for run in members)
+    return f"{stem if is_common else names[first]} ({len(members)} seeds)"
 
 
 def describe_sample(values: Sequence[float]) -> tuple[float, float]:

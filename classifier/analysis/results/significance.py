@@ -35,3 +35,13 @@ def correct_p_values(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = largest
     return corrected
+
+
+def describe_correction(num_comparisons: int, what: str) -> str | None:
+    """Return how many comparisons there are, of what, and how they are corrected; None if there is at most one."""
+    if num_comparisons < 2:
+        return None
+    return (
+        f"{num_comparisons} comparisons, {what}; as one of several p values can be small by chance, they are corrected "
+        "by Holm's method, intervals are not"
+    )
