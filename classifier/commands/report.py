@@ -103,18 +103,20 @@ def report(
 def load_runs(names: list[str], output: str, data: dict[str, Any], allow_import: list[str]) -> list[LoadedRun]:
     """Find and load the checkpoints of all runs, and check the output.
 
-    Runs with equal settings of their data share one dataset, whose images are read once.
+    Runs with equal settings of their data share one dataset, whose images are read once. A checkpoint that is named
+    twice, such as last and best, is loaded once.
 
     Raises:
-        UserError: A run cannot be evaluated, or is named twice, or the output cannot be written.
+        UserError: A run cannot be evaluated, or the output cannot be written.
     """
     require(bool(names), "give at least one run")
     check_output(output, (".html",), CONTENTS)
-    paths = [find_run(name) for name in names]
-    repeated = [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]
-    require(not repeated, f"{make_printable(repeated[0]) if repeated else ''} is named twice: give every run once")
+    found: dict[Path, Path] = {}
+    for name, path in [(name, find_run(name)) for name in names]:
+        if found.setdefault(path.resolve(), path) is not path:
+            print_line(f"{make_printable(name)} also means {make_printable(path)}, which is evaluated once")
     loaded: list[LoadedRun] = []
-    for path in paths:
+    for path in found.values():
         print_line(f"checkpoint: {make_printable(path)}")
         loaded.append(load_run(path, data, allow_import, [item.data for item in loaded]))
         for note in loaded[-1].notes:

@@ -15,7 +15,7 @@ from classifier.pages import wording
 from classifier.pages.comparison_section import make_comparison_section, plot_all_curves
 from classifier.pages.pictures import Album
 from classifier.pages.run_section import make_run_section
-from classifier.pages.sentences import choose_digits, name_split, state_accuracy
+from classifier.pages.sentences import MAX_TRUSTED_ERROR, choose_digits, name_split, state_accuracy
 from classifier.pages.svg import SERIES
 
 FOLDER = Path(__file__).parent
@@ -54,6 +54,7 @@ def render_page(report: Report) -> str:
             album=album,
             style=read("style.css"),
             script=script,
+            max_trusted_error=MAX_TRUSTED_ERROR,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )

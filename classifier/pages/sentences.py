@@ -8,6 +8,7 @@ from classifier.pages.wording import count_things, format_percent, format_percen
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 FEW_IMAGES = 2000  # below it, a second digit after the point has no meaning
+MAX_TRUSTED_ERROR = 0.25  # above it, most labels that a network calls into question are probably correct
 MIN_CALIBRATION_ERROR = 0.02  # that is worth a sentence
 
 
@@ -91,4 +92,8 @@ def state_doubtful(report: RunReport) -> str:
     number = len(report.doubtful_labels)
     if not number:
         return ""
-    return f"{number:,} labels may be wrong." if number > 1 else "One label may be wrong."
+    text = f"{number:,} labels may be wrong" if number > 1 else "One label may be wrong"
+    error = 1 - report.summary.accuracy.value
+    if error > MAX_TRUSTED_ERROR:
+        text += f", but the network classifies {format_percent(error, 0)} of all images incorrectly"
+    return text + "."

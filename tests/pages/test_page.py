@@ -122,6 +122,8 @@ def test_list_of_a_network_with_many_errors_is_called_into_question(num_errors, 
     page = render(report_one(make_predicted([0] * 20, predictions.astype(int).tolist(), 2)))
     text = page.find("section", id="run-1-labels")[0].text
     assert ("of all images incorrectly, many of these can be its own errors" in text) == is_doubted
+    summary = page.find("header")[0].text
+    assert ("labels may be wrong, but the network classifies 30% of all images incorrectly." in summary) == is_doubted
 
 
 @pytest.mark.usefixtures("_empty_plots")
@@ -130,7 +132,7 @@ def test_many_doubtful_labels_are_counted():
     run = replace(report.runs[0], doubtful_labels=np.arange(1500))
     page = render(replace(report, runs=[run]))
     assert len(find_table(page, "The 100 most doubtful labels")) == 101
-    assert "1,500 labels may be wrong." in page.find("header")[0].text
+    assert "1,500 labels may be wrong, but the network classifies " in page.find("header")[0].text
     assert "the label of these 1,500 images" in page.find("section", id="run-1-labels")[0].text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from classifier.data.base import ImageDataModule
+from classifier.data.base import AUGMENTATIONS, ImageDataModule
 from classifier.data.own_images.file_base import FileDataModule
 from classifier.data.training_record import describe_older_split
 from classifier.errors import SettingError, UserError, make_printable, require
@@ -16,6 +16,13 @@ from classifier.models.checks import check_data
 from classifier.runs.checkpoints import HPARAMS, check_settings, find_class, get_settings, load_checkpoint, load_data
 from classifier.runs.records import RunRecord, find_record, find_run_folder
 from classifier.runs.stored_paths import describe_outside_path, list_outside_paths
+
+# Settings of a dataset that cannot be replaced, and why.
+FIXED = {
+    "val_split": "which images were held out is stored in the checkpoint",
+    "batch_size": "it has no effect on an evaluation; test_batch_size is the number of images per evaluation step",
+    **dict.fromkeys(("drop_last", *AUGMENTATIONS), "it has no effect on an evaluation: leave it out"),
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +104,12 @@ def replace_data_settings(checkpoint: dict[str, Any], options: Mapping[str, Any]
         allow_import: Packages, in addition to this one, that the dataset's class may be imported from.
 
     Raises:
-        SettingError: The dataset has no such setting, or the value has another type.
+        SettingError: The dataset has no such setting, or it has no effect, or the value has another type.
     """
     stored, data_class = checkpoint[HPARAMS["data"]], find_class(checkpoint, "data", allow_import)
-    require("val_split" not in options, "--data.val_split: which images were held out is stored in the checkpoint")
+    for name in options:
+        if name in FIXED:
+            raise SettingError(f"--data.{name}: {FIXED[name]}")
     if "file" in options:
         stored.pop("root", None)  # paths in another table are relative to that table
     stored.update(check_options(data_class, options))

@@ -41,8 +41,8 @@ def describe_run(report: RunReport) -> list[str]:
         rows.append(("top-5 accuracy", format_percent(summary.top5)))
     if (rest := report.summary_without_trained) is not None:
         num_trained = summary.num_images - rest.num_images
-        value = f"{format_interval(rest.accuracy)} without {count_images(num_trained)} of the training set"
-        rows.append(("accuracy on others", value))
+        value = f"{format_interval(rest.accuracy)}, without {count_images(num_trained)} of the training set"
+        rows.append(("new images only", value))
     worst = [row for row in report.classes if row.num_images > 0]
     worst = sorted(worst, key=lambda row: row.recall.value)[:NUM_CLASSES]
     rows.append(("lowest recall", ", ".join(f"{shorten(row.name)} {row.recall.value:.1%}" for row in worst)))

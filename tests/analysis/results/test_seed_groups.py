@@ -61,6 +61,22 @@ def test_runs_with_other_images_are_not_grouped():
     assert list_runs(settings, results) == [(0, 2), (1,)]
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["high_seed0", "high_seed1"], ["high (2 seeds)"]),
+        (["version_0", "version_1"], ["version_0 (2 seeds)"]),
+        (["high_seed0", "version_1"], ["high_seed0 (2 seeds)"]),
+        (["high_seed1", "high_seed0"], ["high_seed1 (2 seeds)"]),  # the names contradict the seeds
+        (["high_seed0", "high_seed1", "high_seed0b"], ["high_seed0 (2 seeds)", "high_seed0b"]),
+    ],
+)
+def test_group_has_the_name_that_its_runs_have_in_common(names, expected):
+    settings = [{"seed_everything": 0}, {"seed_everything": 1}, {"seed_everything": 0, "model.lr": 2}][: len(names)]
+    groups = find(settings, [make_run(number) for number in range(30, 30 + len(names))], names)
+    assert [group.name for group in groups] == expected
+
+
 def test_statistics_are_those_of_the_sample():
     settings = [{"seed_everything": seed} for seed in range(3)]
     group = find(settings, [make_run(30, 1.0), make_run(31, 2.0), make_run(35, 6.0)])[0]

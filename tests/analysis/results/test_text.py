@@ -35,7 +35,7 @@ def test_short_form_of_a_run_has_the_main_numbers():
         "  loss               0.5545 (0.0000 to 1.2746)",
         "  balanced accuracy  66.67%",
         "  macro F1           61.11%",
-        "  accuracy on others 50.00% (15.00% to 85.00%) without 1 image of the training set",
+        "  new images only    50.00% (15.00% to 85.00%), without 1 image of the training set",
         "  lowest recall      ant 50.0%, cat 50.0%, b?ee 100.0%",
         "  most confused      ant predicted as b?ee: 1 image",
         "  calibration error  10.00%",
