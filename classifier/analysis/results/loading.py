@@ -9,7 +9,6 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from classifier.data.base import AUGMENTATIONS, ImageDataModule
 from classifier.data.own_images.file_base import FileDataModule
-from classifier.data.training_record import describe_older_split
 from classifier.errors import SettingError, UserError, make_printable, require
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import check_data
@@ -78,15 +77,13 @@ def load_run(
     check_data(model, data)
     if "test" not in data.splits and not data.has_validation_images:
         raise UserError(f"{type(data).__name__} has neither test nor validation images to evaluate")
-    notes = [describe_outside_path(*found) for found in outside]
-    if warning := describe_older_split(checkpoint, data):
-        notes.append(f"warning: {warning}")
+    notes = tuple(describe_outside_path(*found) for found in outside)
     record = find_record(path)
     name = record.name if record else find_run_name(path)
     own = {f"{key}.{name}": value for key, spec in settings.items() for name, value in spec["init_args"].items()}
     merged = (record.settings if record else {}) or {name: value for name, value in own.items() if value is not None}
     merged = merged | {f"data.{name}": value for name, value in options.items()}
-    return LoadedRun(name, path, record, model, data, merged, tuple(notes))
+    return LoadedRun(name, path, record, model, data, merged, notes)
 
 
 def find_run_name(path: Path) -> str:

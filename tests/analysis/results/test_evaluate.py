@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.runs import FIT_DIGITS
+from helpers.runs import FIT_DIGITS, load_last
 from PIL import Image
 
+from classifier.analysis.results.calibration import apply_temperature, fit_temperature, measure_calibration
+from classifier.analysis.results.contents import describe_run
 from classifier.analysis.results.evaluate import EvaluatedRun, evaluate_run, make_trainer
 from classifier.analysis.results.loading import load_run
 from classifier.cli.main import main
@@ -64,13 +66,8 @@ FIT_PHOTOS = ("fit", "--model=MLP", "--data=ImageFolder", "--data.root=photos", 
               "--trainer.max_epochs=1", "--pictures=false")  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "options",
-    [("--model.tta=mirror", "--model.ema_decay=0.9"), ("--trainer.precision=64-true",)],
-    ids=["views and averaged weights", "double precision"],
-)
-def test_results_are_those_that_test_writes(run, options):
-    run(*FIT, *options)
+def test_results_are_those_that_test_writes(run):
+    run(*FIT, "--model.tta=mirror", "--model.ema_decay=0.9", "--trainer.precision=64-true")
     rows, results = read_scores(run), evaluate().results
     assert [int(row["index"]) for row in rows] == results.indices.tolist() == list(range(360))
     assert [row["true"] for row in rows] == [results.class_names[label] for label in results.labels]
@@ -95,6 +92,18 @@ def test_run_is_described_by_its_record_and_its_checkpoint():
 
 
 @pytest.mark.usefixtures("_trained")
+def test_temperature_is_fitted_to_the_images_that_were_held_out():
+    evaluated = evaluate()
+    dataset = load_run(find_checkpoint("last"), {}).data
+    dataset.setup("validate")
+    assert evaluated.validation.labels.tolist() == dataset.datasets["val"].labels.tolist()
+    report = describe_run(evaluated)
+    assert report.temperature == fit_temperature(evaluated.validation.probabilities, evaluated.validation.labels)
+    after = apply_temperature(evaluated.results.probabilities, report.temperature)
+    assert report.calibration_after == measure_calibration(after, evaluated.results.labels)
+
+
+@pytest.mark.usefixtures("_trained")
 def test_checkpoint_outside_a_run_has_no_record():
     shutil.copy("lightning_logs/version_0/checkpoints/last.ckpt", "copy.ckpt")
     evaluated = evaluate("copy.ckpt")
@@ -113,16 +122,67 @@ def test_images_are_returned_by_their_index():
     assert torch.equal(images, dataset.datasets["test"][[7, 3]][0])
 
 
-def test_images_in_files_are_named_and_marked_if_they_were_trained_on(run):
+@pytest.fixture(scope="module")
+def trained_on_photos(tmp_path_factory):
+    """Return a folder with photos, some test images of which are copies of training images, and a run on them."""
+    folder = tmp_path_factory.mktemp("trained_on_photos")
+    previous = Path.cwd()
+    os.chdir(folder)
     write_photos(Path("photos"), "train")
-    write_photos(Path("photos"), "test", count=5)  # drawn with the same seed: copies of training images
-    run(*FIT_PHOTOS)
+    write_photos(Path("photos"), "test", count=5)  # drawn with the same seed
+    main([*FIT_PHOTOS])
+    os.chdir(previous)
+    return folder
+
+
+@pytest.fixture
+def _photos(trained_on_photos):
+    shutil.copytree(trained_on_photos, ".", dirs_exist_ok=True)
+
+
+@pytest.mark.usefixtures("_photos")
+def test_images_in_files_are_named_and_marked_if_they_were_trained_on(run):
     evaluated = evaluate()
     results = evaluated.results
     assert evaluated.counts == {"train": 24, "test": 10}
     assert results.names[:2] == ("test/cat/test0.png", "test/cat/test1.png")
     assert results.trained.tolist() == [row["trained_on"] == "true" for row in read_scores(run)]
     assert results.trained.any()
+
+
+@pytest.mark.usefixtures("_photos")
+def test_table_of_images_is_evaluated_like_the_folder():
+    checkpoint = load_last()
+    rows = [f"{path},{path.parent.name},{path.parts[1]}" for path in sorted(Path("photos").rglob("*.png"))]
+    Path("labels.csv").write_text("\n".join(["path,label,split", *rows]))
+    checkpoint["classes"]["data"] = "classifier.ImageTable"
+    settings = checkpoint["datamodule_hyper_parameters"]
+    checkpoint["datamodule_hyper_parameters"] = {**settings, "root": None, "file": "labels.csv"}
+    torch.save(checkpoint, "table.ckpt")
+    folder, table = evaluate().results, evaluate("table.ckpt")
+    assert (table.data, table.counts) == ("ImageTable", {"train": 24, "test": 10})
+    assert table.results.names == tuple(f"photos/{name}" for name in folder.names)
+    assert np.array_equal(table.results.probabilities, folder.probabilities)
+    assert table.results.trained.tolist() == folder.trained.tolist()
+    Path("moved").mkdir()
+    Path("labels.csv").rename("moved/labels.csv")
+    Path("photos").rename("moved/photos")
+    assert np.array_equal(evaluate("table.ckpt", file="moved/labels.csv").results.losses, folder.losses)
+
+
+@pytest.mark.usefixtures("_photos")
+def test_checkpoint_of_version_0_1_is_evaluated_with_a_warning_about_its_split():
+    checkpoint = load_last()
+    del checkpoint["format_version"], checkpoint["training_images"], checkpoint["image_digests"]
+    settings = checkpoint["datamodule_hyper_parameters"]
+    del settings["test_split"]
+    settings |= {"root": "photos/train", "test_share": 0.25}
+    torch.save(checkpoint, "old.ckpt")
+    with pytest.warns(UserWarning) as warnings:
+        evaluated = evaluate("old.ckpt")
+    assert sum("an older version of classifier, which split the images" in str(item.message) for item in warnings) == 1
+    assert (evaluated.split, evaluated.results.trained) == ("test", None)
+    assert evaluated.settings["data.test_split"] == 0.25
 
 
 def test_validation_images_are_evaluated_if_there_are_no_test_images(run):
@@ -134,10 +194,8 @@ def test_validation_images_are_evaluated_if_there_are_no_test_images(run):
     assert evaluated.counts["val"] == 10
 
 
-def test_folder_that_has_moved_is_found_by_an_option(run):
-    write_photos(Path("photos"), "train")
-    write_photos(Path("photos"), "test", count=5)
-    run(*FIT_PHOTOS)
+@pytest.mark.usefixtures("_photos")
+def test_folder_that_has_moved_is_found_by_an_option():
     shutil.move("photos", "moved")
     with pytest.raises(UserError, match="photos"):
         evaluate()
@@ -154,6 +212,8 @@ def test_folder_that_has_moved_is_found_by_an_option(run):
         ({"rot": "x"}, "--data.rot: Digits has no such setting; it has root, batch_size, "),
         ({"test_batch_size": "many"}, "--data.test_batch_size: "),
         ({"test_batch_size": 0}, "test_batch_size must be above 0"),
+        ({"batch_size": 8}, "--data.batch_size: it has no effect on an evaluation; test_batch_size is the number of "),
+        ({"flip": "random"}, "--data.flip: it has no effect on an evaluation: leave it out"),
         ({"val_split": 100}, "--data.val_split: which images were held out is stored in the checkpoint"),
     ],
 )
