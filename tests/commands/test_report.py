@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.data_files import write_fashion_mnist
+from helpers.html_pages import leave_plots_empty
 from helpers.processes import REPOSITORY, wait_for
 from helpers.runs import FIT_DIGITS, load_last
 
@@ -35,6 +36,11 @@ def trained_logs(tmp_path_factory):
 @pytest.fixture
 def _trained(trained_logs):
     shutil.copytree(trained_logs, "lightning_logs")
+
+
+@pytest.fixture
+def _empty_plots(monkeypatch):
+    leave_plots_empty(monkeypatch)
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def copy_run(name: str) -> None:
     torch.save(checkpoint, f"lightning_logs/{name}/checkpoints/last.ckpt")
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained", "_empty_plots")
 def test_several_runs_are_compared(run):
     copy_run("version_1")
     lines = run("report", "version_0", "version_1", "--output", "both.html").splitlines()
@@ -131,7 +137,7 @@ def test_errors_are_found_before_a_network_is_evaluated(fail, monkeypatch, args,
     assert not list(Path().glob("*.html"))
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained", "_empty_plots")
 def test_last_and_best_are_evaluated_once_if_they_are_the_same(run):
     lines = run("report", "last", "best").splitlines()
     path = "lightning_logs/version_0/checkpoints/last.ckpt"
@@ -139,6 +145,7 @@ def test_last_and_best_are_evaluated_once_if_they_are_the_same(run):
     assert lines[2].startswith("version_0: MLP on Digits")
 
 
+@pytest.mark.usefixtures("_empty_plots")
 def test_shipped_run_of_version_0_1_is_evaluated(run):
     write_fashion_mnist(Path("data"), train=10, test=20)
     lines = run("report", REPOSITORY / "lightning_logs" / "tutorial_fashion_mnist").splitlines()
@@ -169,7 +176,7 @@ def test_two_checkpoints_of_a_run_are_named_by_their_paths():
     assert [run.name for run in runs] == [f"{folder}/last.ckpt", f"{folder}/other.ckpt"]
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained", "_empty_plots")
 def test_notebook_shows_the_page_in_a_frame_of_its_own():
     page = classifier.report("last", output="mine.html")
     assert Path("mine.html").read_text(encoding="utf-8") == page.page

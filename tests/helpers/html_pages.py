@@ -1,7 +1,12 @@
 """Read what an HTML page contains, and check that it is well-formed."""
 
+import contextlib
 from collections import Counter
 from html.parser import HTMLParser
+from unittest import mock
+
+import pytest
+from markupsafe import Markup
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 
@@ -113,3 +118,13 @@ def parse(html: str) -> PageParser:
 def read_table(table: Element) -> list[list[str]]:
     """Return the texts of the cells of the rows of a table."""
     return [[cell.text for cell in row.children] for row in table.find("tr")]
+
+
+def leave_plots_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the plots of pages empty: matplotlib takes most of the time of a page."""
+
+    def render_svg(_: object, name: str, description: str) -> Markup:
+        return Markup('<svg class="plot" role="img" id="{}" aria-label="{}"></svg>').format(name, description)
+
+    monkeypatch.setattr("classifier.pages.figures.render_svg", render_svg)
+    monkeypatch.setattr("classifier.pages.figures.open_axes", lambda: contextlib.nullcontext(mock.MagicMock()))

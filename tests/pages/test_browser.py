@@ -1,11 +1,17 @@
-from dataclasses import replace
+"""Pages of reports in a real browser: of runs that are trained here, of many classes, and of hostile names."""
+
+import os
+from pathlib import Path
 
 import pytest
 from helpers.browser import FIND_ILLEGIBLE, FIND_MISSING, FIND_OVERFLOW, open_browser, open_page
+from helpers.data_files import write_fashion_mnist
 from helpers.hostile_names import NAMES
 from helpers.reports import make_images, make_record, make_run, rename, report_one, report_several
 from helpers.results import make_random
+from helpers.runs import FIT_DIGITS
 
+from classifier.cli.main import main
 from classifier.pages.page import render_page
 
 # Starting a browser takes a second.
@@ -21,19 +27,19 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Return pages of a run, of several runs, of many classes, and of hostile names."""
+    """Return pages of a run on FashionMNIST, of groups of seeds, of many classes, and of hostile names."""
     folder = tmp_path_factory.mktemp("pages")
-    results = make_random(300, 10)
-    runs = [
-        make_run(replace(make_random(300, 10, seed=n), labels=results.labels), f"seed_{n}", record=make_record("a", 3))
-        for n in range(4)
-    ]
+    previous = Path.cwd()
+    os.chdir(folder)
+    write_fashion_mnist(Path("data"))
+    main(["fit", "--name=fashion", "--pictures=false", "--data.val_split=50", "--trainer.max_epochs=4"])
+    main(["report", "fashion", "--output=fashion.html"])
+    for name, lr in (("high", 0.1), ("low", 0.001)):
+        main([*FIT_DIGITS, "--seeds=3", f"--name={name}", f"--model.lr={lr}", "--trainer.max_epochs=2"])
+    main(["report", *(f"{name}_seed{seed}" for name in ("high", "low") for seed in range(3)), "--output=seeds.html"])
+    os.chdir(previous)
     named = rename(make_random(3 * len(NAMES), len(NAMES)), NAMES, NAMES * 3)
     reports = {
-        "one": report_one(
-            results, validation=make_random(300, 10, seed=1), record=make_record("version_0", 30), name="version_0"
-        ),
-        "several": report_several(runs, group_size=2),
         "many_classes": report_one(make_random(500, 150), get_images=make_images(224)),
         "hostile": report_several([make_run(named, name, record=make_record(name, 2)) for name in NAMES[:2]]),
     }
@@ -42,7 +48,7 @@ def pages(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["one", "several", "many_classes", "hostile"])
+@pytest.mark.parametrize("name", ["fashion", "seeds", "many_classes", "hostile"])
 def test_page_is_complete_legible_and_within_the_window(browser, pages, name):
     with open_page(browser, pages / f"{name}.html") as (page, problems):
         assert page.evaluate(FIND_MISSING) == []
@@ -58,8 +64,8 @@ def test_page_is_complete_legible_and_within_the_window(browser, pages, name):
 
 
 def test_headings_and_links_lead_through_the_page(browser, pages):
-    with open_page(browser, pages / "one.html") as (page, _):
-        assert page.locator("h1").all_inner_texts() == ["CNN on CIFAR10"]
+    with open_page(browser, pages / "fashion.html") as (page, _):
+        assert page.locator("h1").all_inner_texts() == ["MLP on FashionMNIST"]
         assert page.locator("h2").all_inner_texts() == [
             "Summary",
             "Classes",
@@ -76,26 +82,44 @@ def test_headings_and_links_lead_through_the_page(browser, pages):
         assert abs(page.locator("#run-1-calibration").bounding_box()["y"]) < 100
 
 
+def test_page_of_two_groups_of_seeds_shows_their_comparison(browser, pages):
+    with open_page(browser, pages / "seeds.html") as (page, _):
+        assert page.locator("h1").all_inner_texts() == ["Comparison of 6 runs"]
+        verdict = page.locator("header .answer").inner_text()
+        assert verdict.startswith("high (3 seeds) is better than low (3 seeds) by ")
+        assert page.locator("h2").all_inner_texts() == [
+            "Runs",
+            "Curves",
+            "low (3 seeds) compared with high (3 seeds)",
+            "high_seed0",
+            "low_seed0",
+        ]
+        assert page.locator("#runs table").first.locator("tbody tr").count() == 6
+        assert page.locator("#curves svg.plot").count() == 2
+        page.get_by_role("link", name="Comparison").click()
+        assert abs(page.locator("#comparison-1").bounding_box()["y"]) < 100
+
+
 def read_column(page, number):
     """Return the texts of a column of the table of classes."""
     return page.locator(f"#run-1-classes tbody tr > :nth-child({number})").all_inner_texts()
 
 
 def test_click_sorts_a_table_and_another_click_reverses_it(browser, pages):
-    with open_page(browser, pages / "one.html") as (page, _):
-        header = page.locator("#run-1-classes th", has_text="Images")
-        numbers = [int(text) for text in read_column(page, 2)]
+    with open_page(browser, pages / "fashion.html") as (page, _):
+        header = page.locator("#run-1-classes th", has_text="Correct")
+        numbers = [int(text) for text in read_column(page, 3)]
         assert numbers != sorted(numbers)
         header.get_by_role("button").click()
-        assert [int(text) for text in read_column(page, 2)] == sorted(numbers)
+        assert [int(text) for text in read_column(page, 3)] == sorted(numbers)
         assert header.get_attribute("aria-sort") == "ascending"
         header.get_by_role("button").click()
-        assert [int(text) for text in read_column(page, 2)] == sorted(numbers, reverse=True)
+        assert [int(text) for text in read_column(page, 3)] == sorted(numbers, reverse=True)
         assert header.get_attribute("aria-sort") == "descending"
 
 
 def test_keyboard_sorts_a_table(browser, pages):
-    with open_page(browser, pages / "one.html") as (page, _):
+    with open_page(browser, pages / "fashion.html") as (page, _):
         page.locator("#run-1-classes th", has_text="Images").get_by_role("button").click()
         page.keyboard.press("Tab")  # the next column
         page.keyboard.press("Enter")
@@ -118,7 +142,7 @@ def test_undefined_values_are_sorted_last_in_both_directions(browser, pages):
 
 
 def test_page_can_be_printed(browser, pages):
-    with open_page(browser, pages / "one.html") as (page, _):
+    with open_page(browser, pages / "fashion.html") as (page, _):
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert not page.locator("nav").is_visible()
@@ -128,7 +152,7 @@ def test_page_can_be_printed(browser, pages):
 def test_tables_are_shown_without_scripts(browser, pages):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((pages / "one.html").as_uri())
+    page.goto((pages / "fashion.html").as_uri())
     assert page.locator("#run-1-classes tbody tr").count() == 10
     assert page.locator("button").count() == 0
     context.close()

@@ -1,13 +1,11 @@
-import contextlib
 import math
 import re
 from dataclasses import replace
-from unittest import mock
 
 import numpy as np
 import pytest
 from helpers.hostile_names import NAMES
-from helpers.html_pages import parse_page, read_structure, read_table
+from helpers.html_pages import leave_plots_empty, parse_page, read_structure, read_table
 from helpers.reports import (
     make_images,
     make_record,
@@ -18,7 +16,6 @@ from helpers.reports import (
     report_several,
 )
 from helpers.results import make_predicted, make_random, make_results
-from markupsafe import Markup
 
 from classifier.analysis.results.contents import Report
 from classifier.errors import UserError
@@ -30,13 +27,7 @@ DASH = "\N{EN DASH}"
 
 @pytest.fixture
 def _empty_plots(monkeypatch):
-    """Leave the plots empty: matplotlib takes most of the time of a page."""
-
-    def render_svg(_, name, description):
-        return Markup('<svg class="plot" role="img" id="{}" aria-label="{}"></svg>').format(name, description)
-
-    monkeypatch.setattr("classifier.pages.figures.render_svg", render_svg)
-    monkeypatch.setattr("classifier.pages.figures.open_axes", lambda: contextlib.nullcontext(mock.MagicMock()))
+    leave_plots_empty(monkeypatch)
 
 
 def render(report):

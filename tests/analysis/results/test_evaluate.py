@@ -185,10 +185,9 @@ def test_checkpoint_of_version_0_1_is_evaluated_with_a_warning_about_its_split()
     assert evaluated.settings["data.test_split"] == 0.25
 
 
-def test_validation_images_are_evaluated_if_there_are_no_test_images(run):
-    write_photos(Path("photos"), "train")
-    write_photos(Path("photos"), "val", count=5)
-    run(*FIT_PHOTOS)
+@pytest.mark.usefixtures("_photos")
+def test_validation_images_are_evaluated_if_there_are_no_test_images():
+    Path("photos/test").rename("photos/val")
     evaluated = evaluate()
     assert (evaluated.split, evaluated.validation, len(evaluated.results)) == ("val", None, 10)
     assert evaluated.counts["val"] == 10
