@@ -92,7 +92,7 @@ def describe_group(
     members: list[int], names: Sequence[str], settings: Sequence[Mapping[str, Any]], results: Sequence[ImageResults]
 ) -> SeedGroup:
     """Return the statistics of the runs of a group."""
-    first, num_images = members[0], len(results[members[0]])
+    num_images = len(results[members[0]])
     num_correct = tuple(int(results[run].correct.sum()) for run in members)
     losses = [float(results[run].losses.mean()) if num_images else math.nan for run in members]
     mean, deviation = describe_sample(num_correct)

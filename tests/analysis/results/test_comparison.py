@@ -134,9 +134,7 @@ def test_up_to_six_runs_are_compared_in_all_pairs_and_more_with_the_first_with_c
     assert [comparison.corrected_p_value for comparison in six.comparisons] == correct_p_values(p_values)
     seven = compare(runs)
     assert [comparison.pair for comparison in seven.comparisons] == [(0, number) for number in range(1, 7)]
-    assert seven.correction == (
-        f"6 comparisons, each with v0; {note}"
-    )
+    assert seven.correction == f"6 comparisons, each with v0; {note}"
     assert "after correction for 6 comparisons" in seven.comparisons[0].verdict
 
 

@@ -178,9 +178,10 @@ def test_checkpoint_of_version_0_1_is_evaluated_with_a_warning_about_its_split()
     del settings["test_split"]
     settings |= {"root": "photos/train", "test_share": 0.25}
     torch.save(checkpoint, "old.ckpt")
-    with pytest.warns(UserWarning) as warnings:
+    text = "an older version of classifier, which split the images"
+    with pytest.warns(UserWarning, match=text) as warnings:
         evaluated = evaluate("old.ckpt")
-    assert sum("an older version of classifier, which split the images" in str(item.message) for item in warnings) == 1
+    assert sum(text in str(warning.message) for warning in warnings) == 1
     assert (evaluated.split, evaluated.results.trained) == ("test", None)
     assert evaluated.settings["data.test_split"] == 0.25
 
