@@ -243,4 +243,5 @@ def describe_comparison(pair: Pair, outcome: Outcome, names: Sequence[str]) -> C
 def name_run(side: SeedGroup, run: int, name: str, sides: tuple[SeedGroup, SeedGroup]) -> str:
     """Return what a verdict calls a run that is compared on behalf of a group: its name and seed."""
     seed = side.seeds[side.runs.index(run)]
-    return f"{name} with seed {seed}" if any(len(other.runs) > 1 for other in sides) and seed is not None else name
+    is_named = seed is None or name.endswith(f"_seed{seed}")  # as those of --seeds are
+    return f"{name} with seed {seed}" if any(len(other.runs) > 1 for other in sides) and not is_named else name

@@ -107,6 +107,13 @@ def test_a_single_run_is_compared_with_the_run_of_the_same_seed_and_the_verdict_
     assert other.verdict.startswith("v0 with seed 0 is better than v2 with seed 5")
 
 
+def test_verdict_does_not_repeat_a_seed_that_is_in_the_name_of_a_run():
+    runs = [make_run(set(range(number))) for number in (2, 4, 30)]
+    settings = [{"seed_everything": seed, "model.lr": rate} for seed, rate in ((0, 0), (1, 0), (1, 1))]
+    verdict = compare_runs(["a_seed0", "a_seed1", "b"], settings, runs).comparisons[0].verdict
+    assert verdict.startswith("a_seed1 is better than b with seed 1 by 43 points")
+
+
 def test_groups_whose_accuracies_do_not_vary_are_compared_by_image():
     runs = [make_run(set(numbers)) for numbers in (range(4), range(1, 5), range(30), range(1, 31))]
     comparison = compare(runs, seeds=[0, 1, 0, 1], rates=[0, 0, 1, 1]).comparisons[0]
