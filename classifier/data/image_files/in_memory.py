@@ -29,9 +29,12 @@ def read_any_image(image: AnyImage, decoding: Decoding) -> Tensor:
     if isinstance(image, (str, os.PathLike)):
         return decode(image, decoding).image
     if isinstance(image, Tensor):
-        if image.shape == decoding.image_shape:  # also with a number of channels that no file has
-            return to_8_bits(image.detach().cpu())
-        image = (image.movedim(0, -1) if image.ndim == 3 else image).detach().cpu().numpy()
+        image = image.detach().cpu()
+        # Also with a number of channels that no file has.
+        if image.shape == decoding.image_shape and image.dtype != torch.uint16:
+            return to_8_bits(image)
+        image = image.float() if image.is_floating_point() else image  # NumPy has no bfloat16
+        image = (image.movedim(0, -1) if image.ndim == 3 else image).numpy()
     if isinstance(image, np.ndarray):
         image = to_pillow(image)
     require(
@@ -39,6 +42,7 @@ def read_any_image(image: AnyImage, decoding: Decoding) -> Tensor:
         f"an image must be a path, a Pillow image, an array or a tensor, not {type(image).__name__}",
     )
     with convert_errors("the Pillow image"):
+        image.load()  # which rotates a TIFF file
         return fit_image(image, None, decoding, get_orientation(image), image.size)[0]
 
 
@@ -50,13 +54,15 @@ def to_8_bits(values: Tensor) -> Tensor:
     """
     if values.dtype == torch.uint8:
         return values.clone()
-    require(
-        values.dtype == torch.bool or values.is_floating_point(),
-        f"the values of an image must be uint8, bool or float, not {str(values.dtype).removeprefix('torch.')}",
-    )
+    check_type(values.dtype == torch.bool or values.is_floating_point(), str(values.dtype).removeprefix("torch."))
     if not bool(((values >= 0) & (values <= 1)).all()):  # also for NaN
         raise SettingError("the values of a float image must be from 0 to 1: divide values from 0 to 255 by 255")
     return (values.float() * 255).round().to(torch.uint8)
+
+
+def check_type(is_valid: bool, name: str) -> None:
+    """Raise a SettingError that names the type of an image's values unless it is valid."""
+    require(is_valid, f"the values of an image must be uint8, bool or float, or uint16 in grey images, not {name}")
 
 
 def to_pillow(pixels: np.ndarray) -> Image.Image:
@@ -72,6 +78,10 @@ def to_pillow(pixels: np.ndarray) -> Image.Image:
             f"an image must have the shape (H, W) or (H, W, C) with 1, 3 or 4 channels as an array, or (C, H, W) as a "
             f"tensor, not {pixels.shape}"
         )
+    if pixels.dtype.kind == "f":
+        pixels = pixels.astype(np.float32)  # PyTorch has neither numbers of 128 bits nor another order of bytes
+    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     if pixels.dtype == np.uint16 and pixels.ndim == 2:
-        return Image.fromarray(np.ascontiguousarray(pixels))
-    return Image.fromarray(np.ascontiguousarray(to_8_bits(torch.from_numpy(np.ascontiguousarray(pixels))).numpy()))
+        return Image.fromarray(pixels)
+    check_type(pixels.dtype.kind in "biuf", pixels.dtype.name)
+    return Image.fromarray(to_8_bits(torch.from_numpy(pixels)).numpy())

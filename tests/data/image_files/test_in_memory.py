@@ -43,6 +43,10 @@ def test_arrays_and_tensors_of_every_type_are_read_like_the_file(tmp_path):
         assert torch.equal(read_any_image(image, DECODING), expected)
     for image in (tensor, tensor / 255, (tensor / 255).double().requires_grad_()):
         assert torch.equal(read_any_image(image, DECODING), expected)
+    for image in ((PHOTOGRAPH / 255).astype(">f4"), (PHOTOGRAPH / 255).astype(np.longdouble)):
+        assert torch.equal(read_any_image(image, DECODING), expected)
+    coarse = (tensor / 255).bfloat16()
+    assert torch.equal(read_any_image(coarse, DECODING), read_any_image(coarse.float(), DECODING))
     grey = PHOTOGRAPH[..., 0]
     Image.fromarray(grey).save(tmp_path / "grey.png")
     expected = read_image(tmp_path / "grey.png", (3, 24, 20))
@@ -53,15 +57,22 @@ def test_arrays_and_tensors_of_every_type_are_read_like_the_file(tmp_path):
     Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "deep.png")
     deep = read_any_image(grey.astype(np.uint16) * 16, DECODING._replace(max_value=4095.0))
     assert torch.equal(deep, read_image(tmp_path / "deep.png", (3, 24, 20), max_value=4095.0))
+    deep = grey.astype(np.uint16) * 16
+    decoding = Decoding((1, *grey.shape), max_value=4095.0)  # the shape of the tensor
+    for image in (deep.astype(">u2"), torch.from_numpy(deep), torch.from_numpy(deep)[None]):
+        assert torch.equal(
+            read_any_image(image, decoding), read_image(tmp_path / "deep.png", *decoding[:1], max_value=4095)
+        )
 
 
-def test_pillow_image_is_rotated_by_its_exif_orientation_and_not_changed(tmp_path):
+@pytest.mark.parametrize("name", ["image.png", "image.tif"])  # Pillow itself rotates the second one
+def test_pillow_image_is_rotated_by_its_exif_orientation_once_and_not_changed(name, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(PHOTOGRAPH).save(tmp_path / "image.png", exif=exif)
-    image = Image.open(tmp_path / "image.png")
-    assert torch.equal(read_any_image(image, DECODING), read_image(tmp_path / "image.png", (3, 24, 20)))
-    assert np.array_equal(np.array(image), PHOTOGRAPH)
+    Image.fromarray(PHOTOGRAPH).save(tmp_path / name, exif=exif)
+    image, unchanged = Image.open(tmp_path / name), Image.open(tmp_path / name)
+    assert torch.equal(read_any_image(image, DECODING), read_image(tmp_path / name, (3, 24, 20)))
+    assert np.array_equal(np.array(image), np.array(unchanged))
 
 
 def test_tensor_with_the_shape_of_the_network_is_unchanged_whatever_its_channels():
@@ -81,8 +92,10 @@ def test_tensor_with_the_shape_of_the_network_is_unchanged_whatever_its_channels
         (np.full((4, 4), 255.0), "divide values from 0 to 255 by 255"),
         (np.full((4, 4), np.nan), "must be from 0 to 1"),
         (torch.full((3, 4, 4), -0.1), "must be from 0 to 1"),
-        (torch.zeros(3, 4, 4, dtype=torch.int64), "must be uint8, bool or float, not int64"),
-        (np.zeros((4, 4, 3), np.uint16), "must be uint8, bool or float, not uint16"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), "must be uint8, bool or float, or uint16 in grey images, not int64"),
+        (np.full((4, 4), "cat"), "must be uint8, bool or float, .*, not str"),
+        (np.full((4, 4), None), "must be uint8, bool or float, .*, not object"),
+        (np.zeros((4, 4, 3), np.uint16), "must be uint8, bool or float, .*, not uint16"),
         (7, "must be a path, a Pillow image, an array or a tensor, not int"),
     ],
 )
