@@ -90,11 +90,12 @@ def restart_with_utf8_names() -> None:
     """Start Python again with UTF-8 as the encoding of file names and arguments, if it has another one.
 
     In the locale C with PYTHONUTF8=0, for example, a name with other characters than those of ASCII could neither be
-    printed nor stored. Only Python's variable decides about this, and only at its start. That of standard output stays
-    what it is.
+    printed nor stored. Only Python's variable decides about this, and only at its start. Standard output keeps its
+    encoding.
     """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.environ["PYTHONUTF8"] = "1"
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)  # otherwise that would change as well
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 the same command
 
 

@@ -176,6 +176,10 @@ class OneLineErrorParser(ArgumentParser):
             text = self.describe_refused_option(*refused.groups())
         elif scalar := re.match(r"--(\w+): (\w+): Expected a (?:tuple|list)\. Got value: ([-\w.]+)$", text):
             text = "--{0}.{1}: expected a list, such as [{2}]; got {2}".format(*scalar.groups())
+        elif unknown := re.match(r"(model|data)\.help: Expected a dot import path string: (\S+)", text):
+            meant = suggest_class(unknown[2], list_choices(unknown[1]))
+            text = f"--{unknown[1]}.help: {unknown[2]} is none of {', '.join(list_choices(unknown[1]))}"
+            text += describe_suggestion(meant and f"--{unknown[1]}.help {meant.split()[0]}")
         elif wrong := re.match(r"--(model|data): (\S+) is none of (.*)", text):
             meant = suggest_class(wrong[2], wrong[3].split(", "))
             text += describe_suggestion(meant and f"--{wrong[1]} {meant}")

@@ -1,7 +1,7 @@
 """Paths in options: expanded and checked in one way, on the command line and in files."""
 
 import os
-from collections.abc import Callable
+import re
 from typing import Any
 
 import yaml
@@ -49,20 +49,17 @@ def expand_argv(argv: list[str]) -> list[str]:
     Raises:
         SettingError: See `expand_path`.
     """
-    return replace_values(argv, lambda option, path: keep_literal(expand_path(option, path)))
-
-
-def replace_values(argv: list[str], replace: Callable[[str, str], str]) -> list[str]:
-    """Return command-line arguments with every value of a path option replaced by what a function returns for it."""
     argv = list(argv)
     for i, argument in enumerate(argv):
+        if re.match("-c[^=]", argument):  # such as -cdigits
+            argv[i] = argument = f"-c={argument[2:]}"
         option, equals, value = argument.partition("=")
         if not option.startswith("-") or option.lstrip("-").rpartition(".")[2].rstrip("+") not in PATH_OPTIONS:
             continue
         if equals:
-            argv[i] = f"{option}={replace(option, value)}"
+            argv[i] = f"{option}={keep_literal(expand_path(option, value))}"
         elif i + 1 < len(argv) and not argv[i + 1].startswith("--"):
-            argv[i + 1] = replace(option, argv[i + 1])
+            argv[i + 1] = keep_literal(expand_path(option, argv[i + 1]))
     return argv
 
 

@@ -6,6 +6,7 @@ import re
 from jsonargparse import Namespace
 
 from classifier.cli.config_checks import is_sweep
+from classifier.cli.paths import keep_literal
 from classifier.cli.run_loggers import find_place, keeps_run
 from classifier.cli.trainer_setup import is_first_process
 from classifier.errors import make_printable, require
@@ -22,7 +23,8 @@ def check_name(config: Namespace, is_resumed: bool) -> None:
         is_resumed: Whether a run is resumed, which has a name already.
 
     Raises:
-        SettingError: It is not the name of a folder, means something else, has no effect, or is taken.
+        SettingError: It is not the name of a folder, cannot be given to `--ckpt_path`, means something else, has no
+            effect, or is taken.
     """
     name = config.name
     place = find_place(config.trainer, name)
@@ -37,6 +39,10 @@ def check_name(config: Namespace, is_resumed: bool) -> None:
         is_name = is_plain_name(name) and name.isprintable() and len(os.fsencode(name)) <= MAX_LENGTH
         require(is_name and name[0] not in "-.~", f"{shown} is not the name of a folder, such as shop")
         is_reserved = name in ("last", "best") or re.fullmatch(r"version_\d+", name)
+        is_text = keep_literal(name) == name
+        require(
+            is_text, f"{shown} cannot be given to --ckpt_path, which takes it for YAML: choose another, such as shop"
+        )
         require(not is_reserved, f"{shown} means another run to --ckpt_path: choose another name, such as shop")
     if is_resumed or not keeps_run(config.trainer) or not is_first_process():
         return

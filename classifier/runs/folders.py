@@ -29,7 +29,7 @@ def create_run_dir(logs: Path, name: str | None = None) -> Path:
         if name is not None:
             return make_named_dir(logs / name)
         taken = [path.name.removeprefix("version_") for path in logs.glob("version_*")]
-        for number in itertools.count(max((int(name) for name in taken if name.isdigit()), default=-1) + 1):
+        for number in itertools.count(max((int(name) for name in taken if name.isdecimal()), default=-1) + 1):
             with contextlib.suppress(FileExistsError):
                 (logs / f"version_{number}").mkdir()
                 return logs / f"version_{number}"
@@ -65,13 +65,19 @@ def lock_run_dir(run_dir: Path) -> Iterator[None]:
         run_dir: Folder of the run; it must exist.
 
     Raises:
-        UserError: Another process holds the lock. The message names the folder and how to proceed.
+        UserError: Another process holds the lock, or the folder cannot be written to. The message names the folder and
+            how to proceed.
     """
     lock = FileLock(run_dir / LOCK)
     try:
         lock.acquire(timeout=SECONDS_UNTIL_LOCKED)
     except Timeout as error:
         raise UserError(f"another process is writing to {run_dir}: stop it, or wait for it") from error
+    except OSError as error:
+        raise UserError(
+            f"the run in {run_dir} cannot be continued, because its folder cannot be written to ({error.strerror}): "
+            "copy it to another place, and give that one as --ckpt_path"
+        ) from error
     try:
         for folder in (run_dir, run_dir / "checkpoints"):
             remove_unfinished(folder)

@@ -14,7 +14,7 @@ from helpers.processes import REPOSITORY
 from helpers.runs import FIT_DIGITS
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from classifier.cli.main import COMMANDS, find_user_error, import_without_gc, main
+from classifier.cli.main import COMMANDS, find_user_error, import_without_gc, main, restart_with_utf8_names
 from classifier.errors import SettingError, UserError
 
 HEAVY_PACKAGES = {"torch", "lightning", "jsonargparse"}
@@ -63,6 +63,20 @@ def test_version_of_a_package_that_is_not_installed_is_one_line(fail, monkeypatc
 
 def raise_not_found(name: str) -> None:
     raise PackageNotFoundError(name)
+
+
+def test_restart_with_utf8_names_keeps_the_encoding_of_standard_output(monkeypatch):
+    started = []
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    monkeypatch.setattr(os, "execv", lambda *command: started.append(command))
+    for name in ("PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    restart_with_utf8_names()
+    restart_with_utf8_names()  # which the new process does
+    assert started == [(sys.executable, [sys.executable, *sys.orig_argv[1:]])]
+    assert (os.environ["PYTHONUTF8"], os.environ["PYTHONIOENCODING"]) == ("1", "latin-1")
 
 
 def test_argument_with_a_null_byte_is_refused(fail):

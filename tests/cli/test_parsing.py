@@ -107,6 +107,7 @@ def test_options_win_over_configuration_files_wherever_they_stand(capsys):
     parts = [["--config", "digits"], ["-c=my.yaml"], ["--trainer.max_epochs", "1"], ["--model.lr=0.25"]]
     expected = None
     for first in range(4):
+        parts[0] = ["-cdigits"] if first == 3 else ["--config", "digits"]
         order = [*parts[first:], *parts[:first]] if first != 1 else [parts[2], parts[0], parts[3], parts[1]]
         with pytest.raises(SystemExit):
             main(["fit", *chain.from_iterable(order), "--print_config"])

@@ -32,6 +32,12 @@ def test_name_that_means_another_run_is_refused(name):
         check_name(configure(name), is_resumed=False)
 
 
+@pytest.mark.parametrize("name", ["#1", "[a]", "{a}", "2024-01-01"])
+def test_name_that_ckpt_path_would_not_take_as_a_text_is_refused(name):
+    with pytest.raises(SettingError, match="cannot be given to --ckpt_path, which takes it for YAML"):
+        check_name(configure(name), is_resumed=False)
+
+
 @pytest.mark.parametrize("name", ["shop", "Größe 2", "v1.0", "a b", "version_", "lastly", "$HOME", "null"])
 def test_other_names_are_accepted(name):
     check_name(configure(name), is_resumed=False)

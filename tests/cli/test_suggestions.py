@@ -74,6 +74,10 @@ def test_suggested_option_is_accepted(suggestion, value, capsys):
         ("fit --model.hidden_sizes 32", "--model.hidden_sizes: expected a list, such as [32]; got 32"),
         ("fit --config digits --data.image_size 3", "is an option of ImageFolder and ImageTable only"),
         ("fit --model.dropout 0.5", "--model.dropout does not exist; --model.help NAME lists the options of NAME"),
+        (
+            "fit --model.help resnet18",
+            "none of Airbench, CNN, MLP, Timm, TorchVision; did you mean --model.help TorchV",
+        ),
         ("fit --abcdefg", "--abcdefg" + HELP.format("fit")),
         ("fit some_text", "some_text" + HELP.format("fit")),
         ("export --output a.pth --abcdefg", "--abcdefg" + HELP.format("export")),

@@ -35,6 +35,18 @@ def test_threads_that_create_runs_at_the_same_time_get_different_folders(tmp_pat
     assert sorted(names, key=lambda name: int(name[8:])) == [f"version_{number}" for number in range(8, 16)]
 
 
+def test_folder_with_a_number_that_is_not_decimal_is_no_numbered_run(tmp_path):
+    (tmp_path / "version_²").mkdir()
+    assert create_run_dir(tmp_path).name == "version_0"
+
+
+def test_run_whose_folder_cannot_be_written_to_is_refused_in_one_line(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    message = r"cannot be continued, because its folder cannot be written to \(Is a directory\): copy"
+    with pytest.raises(UserError, match=message), lock_run_dir(tmp_path):
+        pytest.fail("the run is locked")
+
+
 def test_folder_of_runs_that_cannot_be_created_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"no run can be created in .*file/logs: Not a directory; choose another place"):
