@@ -6,6 +6,7 @@ import unicodedata
 from classifier.errors import make_printable
 
 MAX_NAME, MAX_PATH = 30, 60  # cells of a class name and of a path
+COMBINING = ("Mn", "Me")  # categories, which include the vowel signs of many Asian scripts
 WIDE = ("W", "F")  # of Unicode's East Asian widths, such as those of Chinese characters and emoji
 
 
@@ -16,7 +17,7 @@ def measure(text: str) -> int:
 
 def _measure_character(character: str) -> int:
     """Return the number of cells of a character."""
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in COMBINING:
         return 0
     return 2 if unicodedata.east_asian_width(character) in WIDE else 1
 

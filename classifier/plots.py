@@ -1,6 +1,5 @@
 """Figures of images, confusion matrices and curves, for a notebook or TensorBoard."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from classifier.errors import UserError, make_printable
+from classifier.files import read_mapping
 
 if TYPE_CHECKING:
     import lightning as L
@@ -20,6 +20,7 @@ TILE = 112  # pixels per image: four fit side by side, with legible captions, in
 FRAME = 5  # pixels
 LINE = 20  # pixels from one line of a caption to the next
 CAPTION = 12  # characters in a line of a caption
+CURVES = ("loss", "accuracy")
 COLORS = {"train": "C0", "val": "C2", "test": "C1"}  # of matplotlib's default cycle
 DARK, GREY, RED = "0.1", 0.85, (0.84, 0.1, 0.1)
 
@@ -149,11 +150,11 @@ def plot_curves(run: "str | Path | L.Trainer") -> Figure:
         run: Folder of a run with a `results.json`, or a Trainer that has trained a network of this package.
 
     Raises:
-        UserError: There is no such file, or the Trainer has trained no such network.
+        UserError: There is no such file, it is damaged, or the Trainer has trained no such network.
     """
     names, epochs = read_epochs(run) if isinstance(run, (str, Path)) else get_epochs(run)
     figure = make_figure(900, 360)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    for axes, name in zip(figure.subplots(1, 2), CURVES, strict=True):
         for split, color in COLORS.items():
             tag = f"{name}/{split}"
             if points := [(epoch["epoch"], epoch[tag]) for epoch in epochs if epoch.get(tag) is not None]:
@@ -172,13 +173,26 @@ def read_epochs(run: str | Path) -> tuple[str, list[dict[str, Any]]]:
     """Return what was trained on which data, and the epochs in the `results.json` of a run.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file, or it is damaged.
     """
     file = Path(run, "results.json")
     if not file.is_file():
         raise UserError(f"there is no {file}: give the folder of a run that was trained with ResultsRecorder")
-    results = json.loads(file.read_text())
-    return f"{results['model']} on {results['data']}", results["epochs"]
+    results = read_mapping(file)
+    epochs = results.get("epochs")
+    if not isinstance(epochs, list) or not all(map(is_plottable, epochs)):
+        raise UserError(f"{make_printable(file)} is damaged: it has no metrics of epochs")
+    return f"{results.get('model')} on {results.get('data')}", epochs
+
+
+def is_plottable(epoch: Any) -> bool:
+    """Return whether the record of an epoch has a number, and metrics that are numbers or None."""
+    numbers = int | float | None
+    return (
+        isinstance(epoch, dict)
+        and isinstance(epoch.get("epoch"), int)
+        and all(isinstance(epoch.get(f"{name}/{split}"), numbers) for name in CURVES for split in COLORS)
+    )
 
 
 def get_epochs(trainer: "L.Trainer") -> tuple[str, list[dict[str, Any]]]:

@@ -7,7 +7,9 @@ import pytest
 from classifier.columns import fit, measure
 
 
-@pytest.mark.parametrize(("text", "cells"), [("cat", 3), ("猫", 2), ("e\u0301", 1), ("é", 1), ("👩", 2), ("", 0)])
+@pytest.mark.parametrize(
+    ("text", "cells"), [("cat", 3), ("猫", 2), ("e\u0301", 1), ("é", 1), ("👩", 2), ("", 0), ("ที่", 1), ("❤\ufe0f", 1)]
+)
 def test_width_is_counted_in_cells_of_the_terminal(text, cells):
     assert measure(text) == cells
 

@@ -77,6 +77,16 @@ def test_curves_of_a_folder_without_results_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "{}", '{"epochs": 1}', '{"epochs": [1]}', '{"epochs": [{"epoch": 1, "loss/val": "a"}]}', b"\xff"],
+)
+def test_curves_of_a_damaged_record_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / "results.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=r"results\.json is damaged: .*$"):
+        plot_curves(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("path", "caption"),
     [
         ("photos/cat/001.png", "001.png"),

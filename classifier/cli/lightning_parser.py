@@ -22,6 +22,18 @@ COMMON_TRAINER_OPTIONS = (
 # Texts in place of Lightning's and jsonargparse's, which do not hold here or explain their own terms.
 OWN_TEXTS = {
     "seed_everything": "Seed of all random numbers. The same seed gives the same results; true draws one.",
+    "print_config": "Print all settings as YAML and exit; with =skip_default, those that differ from the defaults.",
+    "trainer.accelerator": "Type of device: auto, cpu, gpu, mps, tpu or hpu.",
+    "trainer.strategy": "How several devices work together, such as auto, ddp or fsdp.",
+    "trainer.devices": "Devices to use: a number, a list of indices, -1 for all, or auto.",
+    "trainer.num_nodes": "Number of machines.",
+    "trainer.fast_dev_run": "Run this number of batches of every kind (true: one) as a test, without files.",
+    "trainer.max_epochs": "Number of epochs, or -1 for no limit; by default 30, unless max_steps or max_time is set.",
+    "trainer.max_steps": "Number of optimizer steps after which training stops, or -1 for no limit.",
+    "trainer.max_time": "Time after which training stops, as DD:HH:MM:SS.",
+    "trainer.overfit_batches": "Number or fraction of batches to overfit, for training and validation; 0.0 for none.",
+    "trainer.enable_checkpointing": "Whether to save checkpoints of the last and the best epoch; true by default.",
+    "trainer.enable_progress_bar": "Whether to show a progress bar; the line per epoch is always printed.",
     "trainer.default_root_dir": "Folder that contains lightning_logs with the folders of the runs.",
     "trainer.logger": "Logger, or loggers, in place of TensorBoard's; --trainer.logger+ adds one, false uses none.",
     "model.help": "Show the options of a network and exit.",

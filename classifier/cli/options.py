@@ -12,7 +12,8 @@ def add_options(parser: ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--ckpt_path",
         type=str | None,
-        help="Checkpoint: last or best of the run started last, a run's name or folder, or a .ckpt file.",
+        help=f"{'Checkpoint to continue' if command == 'fit' else 'Checkpoint'}: last or best of the run started last, "
+        "a run's name or folder, or a .ckpt file.",
     )
     parser.add_argument(
         "--allow_import",

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from classifier.errors import SettingError, require
 from classifier.hparams import LOCAL_PATH, Limit, check_limit, within
+from classifier.runs.records import COMMAND_DEFAULTS
 
 
 class Trainer(L.Trainer):
@@ -51,11 +52,10 @@ class Trainer(L.Trainer):
 def get_trainer_defaults() -> dict[str, Any]:
     """Return the settings that differ from Lightning's defaults."""
     return {
+        **COMMAND_DEFAULTS,
         # One device, because more would make a recipe's batches larger, unless torchrun has started more.
         "devices": int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         "num_nodes": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
     }
 
 

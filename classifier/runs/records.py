@@ -1,6 +1,5 @@
 """Records of runs: what `results.json` and `config.yaml` in the folder of a run contain."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,23 +7,13 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import yaml
+from classifier.errors import UserError, make_printable, quote_path
+from classifier.files import read_mapping
 
-from classifier.errors import UserError, first_line, make_printable, quote_path
-
-# In bytes. An epoch of a network with 1,000 classes takes 30 kB in `results.json`, and `config.yaml` takes 4 kB.
-MAX_JSON_SIZE, MAX_YAML_SIZE = 500 * 10**6, 10**6
-# PyYAML's loader in C, where it is installed, takes a tenth of the time.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MAX_DEPTH = 50
 # Settings in `config.yaml` that have no effect on the training of the run.
 NEUTRAL_SETTINGS = ("ckpt_path", "allow_import", "config")
-# Settings of the Trainer in which the command line differs from Lightning.
-COMMAND_DEFAULTS = {
-    "trainer.devices": 1,
-    "trainer.num_sanity_val_steps": 0,
-    "trainer.enable_model_summary": False,
-}
+# Defaults of the Trainer on the command line that differ from Lightning's.
+COMMAND_DEFAULTS = {"devices": 1, "num_sanity_val_steps": 0, "enable_model_summary": False}
 # Parts of `results.json` and the type of each.
 COLUMNS: dict[str, type] = {
     "epochs": list,
@@ -108,50 +97,6 @@ def find_run_folder(checkpoint: Path) -> Path | None:
     return Path(os.path.relpath(folder / os.pardir))
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Return the mapping in a JSON or YAML file. No part of a YAML file can be used twice, as its aliases allow.
-
-    Raises:
-        UserError: The file is missing, damaged or too large, or contains no mapping.
-    """
-    is_json = path.suffix == ".json"
-    try:
-        if path.stat().st_size > (MAX_JSON_SIZE if is_json else MAX_YAML_SIZE):
-            raise ValueError("it is too large")
-        text = path.read_text(encoding="utf-8")
-        has_alias = (
-            not is_json
-            and "*" in text
-            and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER))
-        )
-        if has_alias:
-            raise ValueError("it contains an alias")  # a few of them can stand for billions of values
-        content = json.loads(text) if is_json else yaml.load(text, LOADER)  # noqa: S506 it is a safe loader
-        if not isinstance(content, dict):
-            raise ValueError("it contains no settings")
-        check_depth(content)
-    except OSError as error:
-        raise UserError(f"{make_printable(path)} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{make_printable(path)} is damaged: {first_line(error)}") from error
-    return content
-
-
-def check_depth(content: dict[str, Any]) -> None:
-    """Check that tables and lists are nested less than `MAX_DEPTH` deep, so that functions can follow them.
-
-    Raises:
-        ValueError: They are nested deeper.
-    """
-    level: list[Any] = [content]
-    for _ in range(MAX_DEPTH):
-        tables = [item for item in level if isinstance(item, (dict, list))]
-        if not tables:
-            return
-        level = [item for table in tables for item in (table.values() if isinstance(table, dict) else table)]
-    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-
-
 def take(results: dict[str, Any], name: str, kind: type, path: Path) -> Any:
     """Return a value of a record, or None if there is none.
 
@@ -171,15 +116,13 @@ def flatten_settings(config: dict[str, Any]) -> dict[str, Any]:
     """
     import lightning as L  # takes seconds, and the table of runs does without
 
-    defaults = {f"trainer.{name}": value.default for name, value in signature(L.Trainer.__init__).parameters.items()}
-    ignored = {**defaults, **COMMAND_DEFAULTS}
+    defaults = {name: value.default for name, value in signature(L.Trainer.__init__).parameters.items()}
+    ignored = {f"trainer.{name}": value for name, value in {**defaults, **COMMAND_DEFAULTS}.items()}
     settings = dict(flatten({name: value for name, value in config.items() if name not in NEUTRAL_SETTINGS}))
     return {
         name: value
         for name, value in settings.items()
-        if value is not None
-        and name not in ("model.class_path", "data.class_path")
-        and not (name in ignored and (value == ignored[name] or value == COMMAND_DEFAULTS.get(name)))
+        if value not in (None, ignored.get(name)) and name not in ("model.class_path", "data.class_path")
     }
 
 
