@@ -158,11 +158,15 @@ def find_last_run(name: str, logs: Path) -> Path:
 def find_run_dir(name: str, logs: Path = Path(LOGS)) -> Path | None:
     """Return the folder of the run with a name, or None if there is no such run.
 
+    Of several runs with the name that are stored elsewhere, it is the one that was started last.
+
     Args:
         name: Name of the run, such as "version_3", or path of its folder.
-        logs: Folder that contains the folders of all runs.
+        logs: Folder that contains the folders of all runs, and the record of those that are stored elsewhere.
     """
-    folders = [Path(name), *([logs / name] if is_plain_name(name) else [])]
+    folders = [Path(name)]
+    if is_plain_name(name):
+        folders += [logs / name, *(run for run in reversed(list_runs(logs)) if run.name == name)]
     found = [folder for folder in folders if folder.is_dir()]
     # A folder of the same name that is not a run, such as one of images, does not hide the run.
     return next((folder for folder in found if (folder / "checkpoints").is_dir()), next(iter(found), None))

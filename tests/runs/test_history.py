@@ -45,6 +45,16 @@ def test_run_elsewhere_is_found_while_it_exists(tmp_path_factory):
     assert find_checkpoint("best") == near / "checkpoints" / "last.ckpt"
 
 
+def test_run_elsewhere_is_found_by_its_name_unless_one_in_the_folder_of_all_runs_has_it():
+    runs = [make_run(f"models/{i}/shop", started=100, saved=101) for i in range(3)]
+    for run_dir in (runs[0], runs[2], runs[1]):
+        record_start(run_dir)
+        time.sleep(0.01)
+    assert find_checkpoint("shop") == runs[1] / "checkpoints" / "last.ckpt"
+    here = make_run(f"{LOGS}/shop", started=50, saved=51)
+    assert find_checkpoint("shop") == here / "checkpoints" / "last.ckpt"
+
+
 def test_run_that_is_resumed_is_started_again_and_its_settings_and_checkpoints_may_change_later():
     old, new = (make_run(f"{LOGS}/version_{i}", started=100 + i, saved=200) for i in range(2))
     (old / "config.yaml").touch()
