@@ -44,7 +44,7 @@ class Groups:
             chosen: Whether each of the G groups is held out.
 
         Returns:
-            The corrected choice, and None, or a class for which this is not possible.
+            The corrected choice, and None, or a class for which no such group was found.
         """
         lacking = self.count_lacking(chosen)
         while lacking.any():
@@ -159,7 +159,8 @@ def hold_out_groups(
         keep: Number of groups with images of every class that are not chosen, if the class is in more than these.
 
     Returns:
-        A bool mask (N,) of the chosen images, and None, or a class that cannot have images on both sides.
+        A bool mask (N,) of the chosen images, and None, or a class for which no choice with images on both sides was
+        found. All choices would take too long to try.
     """
     fraction = amount / len(labels) if isinstance(amount, int) else amount
     for kept in sorted({keep, 1}, reverse=True):

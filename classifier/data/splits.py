@@ -170,8 +170,8 @@ def hold_out(
         chosen, impossible = hold_out_groups(labels, positions, number, len(class_names), keep)
         if impossible is not None:
             raise SettingError(
-                f"{option} {amount} is not possible: the images of the class {class_names[impossible]!r} are in too "
-                "few groups to have some on both sides"
+                f"{option} {amount}: no choice of whole groups was found that has images of the class "
+                f"{class_names[impossible]!r} on both sides; divide one of its groups, or use another amount"
             )
         return chosen
     if isinstance(amount, int):

@@ -144,7 +144,7 @@ def test_images_of_a_group_are_never_separated(seed):
 
 def test_class_in_a_single_group_cannot_be_split():
     labels = np.array([0, 0, 1, 1, 2, 2])
-    with pytest.raises(SettingError, match="images of the class 'bee' are in too few groups"):
+    with pytest.raises(SettingError, match="no choice of whole groups was found that has images of the class 'bee'"):
         hold_out_keys(labels, ["a", "b", "c", "c", "d", "e"], 0.2)
 
 
