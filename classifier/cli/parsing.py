@@ -51,7 +51,9 @@ def shorten_message(message: str) -> str:
     reasons = [line for line in lines if line and not any(noise in line for noise in NOISE)] or [
         re.sub(r'^Parser key "[\w.]+": *', "", lines[-1])
     ]
-    if denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
+    if re.search(r"Importing 'lightning\.Callback'|but lightning\.[\w.]+ is abstract", message):
+        reasons = ["give its class before its options"]  # only options were given, of which class is unknown
+    elif denied := re.search(r"Importing '(([\w]+)[\w.]*)' is not allowed", message):
         reasons = [f"{denied[1]} is not part of classifier; if you trust it, add --allow_import {denied[2]}"]
     elif reason := re.search(r"\S+ is not part of classifier; if you trust it, add --allow_import \w+", message):
         reasons = [reason[0]]  # of a class within a class
@@ -64,7 +66,11 @@ def shorten_message(message: str) -> str:
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
     text = re.sub(r"(?<=required: )\w+$", lambda name: METAVARS.get(name[0], f"--{name[0]}"), text)
-    text = f"--{'.'.join(keys)}: {text}" if keys else text
+    option = f"--{'.'.join(keys)}"
+    if missing := keys and re.search(r"arguments are required: --(\w+)(?:$|; )", text):
+        text = f"{option}.{missing[1]} is required"
+    elif keys:
+        text = f"{option}: {text}"
     # The message may contain a whole value of a file, with characters that control a terminal.
     text = make_printable(text)
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} ..."

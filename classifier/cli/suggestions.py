@@ -124,11 +124,19 @@ def suggest_for_argument(argument: str, options: Collection[str]) -> str | None:
     if "config" in options and argument in RECIPES:
         return f"--config {argument}"
     path = Path(argument)
+    if "ckpt_path" in options and (path.suffix == ".ckpt" or argument in ("last", "best") or is_run(argument)):
+        return f"--ckpt_path {quote(argument)}"
     if "data" in options and path.is_dir():
         return f"--data ImageFolder --data.root {quote(argument)}"
-    if "ckpt_path" in options and path.suffix == ".ckpt":
-        return f"--ckpt_path {quote(argument)}"
     return None
+
+
+def is_run(name: str) -> bool:
+    """Return whether a text is the name or the folder of a run with checkpoints."""
+    from classifier.runs.folders import find_run_dir  # only now, because of its libraries
+
+    run_dir = find_run_dir(name)
+    return run_dir is not None and (run_dir / "checkpoints").is_dir()
 
 
 def describe_suggestion(suggestion: str | None) -> str:

@@ -33,6 +33,9 @@ GUESSES = [
     ("fit --recipe digits", "--config", "digits"),
     ("fit digits", "--config digits", ""),
     ("fit pets", "--data ImageFolder --data.root pets", ""),
+    ("fit best", "--ckpt_path best", ""),
+    ("fit version_3", "--ckpt_path version_3", ""),
+    ("export lightning_logs/version_3 --output a.pth", "--ckpt_path lightning_logs/version_3", ""),
     ("inspect pets", "--data ImageFolder --data.root pets", ""),
     ("fit --model resnet18", "--model TorchVision --model.name resnet18", ""),
     ("fit --model cnn", "--model CNN", ""),
@@ -51,13 +54,18 @@ GUESSES = [
 def test_wrong_guess_is_answered_with_the_option_that_is_meant(guess, suggestion, fail):
     Path("pets").mkdir()
     Path("a.png").touch()
+    Path("lightning_logs/version_3/checkpoints").mkdir(parents=True)
     status, line = fail(*guess.split())
     assert (status, line.endswith(f"did you mean {suggestion}?")) == (2, True), line
 
 
 @pytest.mark.parametrize(
     ("suggestion", "value"),
-    [case[1:] for case in GUESSES if case[0].startswith("fit") and case[1] not in ("--ckpt_path", "--data.image_size")],
+    [
+        case[1:]
+        for case in GUESSES
+        if case[0].startswith("fit") and not case[1].startswith(("--ckpt_path", "--data.image_size"))
+    ],
 )
 def test_suggested_option_is_accepted(suggestion, value, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -78,6 +86,10 @@ def test_suggested_option_is_accepted(suggestion, value, capsys):
             "fit --model.help resnet18",
             "none of Airbench, CNN, MLP, Timm, TorchVision; did you mean --model.help TorchV",
         ),
+        ("fit --trainer.callbacks EarlyStopping", "error: --trainer.callbacks.monitor is required"),
+        ("fit --data ImageTable", "error: --data.file is required"),
+        ("fit --trainer.callbacks.monitor loss/val", "error: --trainer.callbacks: give its class before its options"),
+        ("fit --trainer.logger.save_dir x", "error: --trainer.logger: give its class before its options"),
         ("fit --abcdefg", "--abcdefg" + HELP.format("fit")),
         ("fit some_text", "some_text" + HELP.format("fit")),
         ("export --output a.pth --abcdefg", "--abcdefg" + HELP.format("export")),
