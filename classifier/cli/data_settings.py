@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 import classifier
 from classifier.cli.bounded_yaml import read_settings
 from classifier.cli.config_types import check_value
-from classifier.cli.parsing import put_configs_first
+from classifier.cli.parsing import describe_choices, put_configs_first
 from classifier.cli.resolve import RECIPES, find_config
 from classifier.data.base import ImageDataModule
 from classifier.errors import make_printable
@@ -59,7 +59,7 @@ def register_datasets() -> None:
 
 def add_data_option(parser: ArgumentParser) -> None:
     """Add the option `--data` and the options of the datasets."""
-    parser.add_subclass_arguments(ImageDataModule, "data", required=True, help="The dataset.")
+    parser.add_subclass_arguments(ImageDataModule, "data", required=True, help=describe_choices("data"))
 
 
 def make_data(parser: ArgumentParser, config: Namespace) -> ImageDataModule:

@@ -5,10 +5,9 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-import classifier
 from classifier.cli import PROG
-from classifier.cli.help_text import arrange_help, tidy_texts
-from classifier.cli.parsing import OneLineErrorParser, list_choices
+from classifier.cli.help_text import arrange_help
+from classifier.cli.parsing import OneLineErrorParser, describe_choices
 from classifier.data.base import ImageDataModule
 from classifier.models.base import ImageClassifier
 from classifier.models.checks import ARGS_FROM_DATA
@@ -22,7 +21,6 @@ COMMON_TRAINER_OPTIONS = (
 # Texts in place of Lightning's and jsonargparse's, which do not hold here or explain their own terms.
 OWN_TEXTS = {
     "seed_everything": "Seed of all random numbers. The same seed gives the same results; true draws one.",
-    "print_config": "Print all settings as YAML and exit; with =skip_default, those that differ from the defaults.",
     "trainer.accelerator": "Type of device: auto, cpu, gpu, mps, tpu or hpu.",
     "trainer.strategy": "How several devices work together, such as auto, ddp or fsdp.",
     "trainer.devices": "Devices to use: a number, a list of indices, -1 for all, or auto.",
@@ -58,8 +56,7 @@ class LightningParser(OneLineErrorParser, LightningArgumentParser):
             if is_rare or name in ARGS_FROM_DATA or (not is_whole and not name):
                 action.help = argparse.SUPPRESS
             elif action.dest in ("model", "data"):
-                names = [name for name in list_choices(action.dest) if name in classifier.__all__]
-                action.help = f"One of {', '.join(names)}, or a class of your own, such as my_module.Name."
+                action.help = describe_choices(action.dest)
             else:
                 action.help = OWN_TEXTS.get(action.dest, action.help)
         try:
@@ -68,7 +65,7 @@ class LightningParser(OneLineErrorParser, LightningArgumentParser):
             for action, original in texts.items():
                 action.help = original
         command = str(self.prog).rpartition(" ")[2]
-        return tidy_texts(arrange_help(text, self.format_shared(), command) if is_whole else text)
+        return arrange_help(text, self.format_shared(), command) if is_whole else text
 
     def format_shared(self) -> str:
         """Return the help of the options that all networks, and all datasets, have."""

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_dumper, set_parsing_settings
 
+import classifier
 from classifier.class_paths import list_subclasses
+from classifier.cli.help_text import tidy_texts
 from classifier.cli.suggestions import describe_suggestion, suggest_class, suggest_for_argument, suggest_option
 from classifier.errors import SettingError, make_printable, one_line
 
@@ -96,6 +98,12 @@ def list_choices(key: str) -> list[str]:
     return sorted(cls.__name__ for cls in list_classes(key))
 
 
+def describe_choices(key: str) -> str:
+    """Return the help of the option "model" or "data", with the classes of this package."""
+    names = [name for name in list_choices(key) if name in classifier.__all__]
+    return f"One of {', '.join(names)}, or a class of your own, such as my_module.Name."
+
+
 def list_classes(key: str) -> list[type]:
     """Return the classes of all networks or datasets that are imported; see `list_choices`."""
     if key not in BASES:
@@ -170,6 +178,10 @@ class OneLineErrorParser(ArgumentParser):
             return super().parse_args(*args, **kwargs)
         except (UnicodeDecodeError, RecursionError) as error:
             raise SettingError(f"a configuration file cannot be read: {one_line(error)}") from error
+
+    def format_help(self, *args: Any) -> str:
+        """Return the help in plain text."""
+        return tidy_texts(super().format_help(*args))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a SettingError with the reason and, for an unknown option or value, what was probably meant."""

@@ -1,6 +1,7 @@
 """Commands that are plain functions: signature and docstring become options and help."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +59,7 @@ def test_help_shows_every_parameter_of_a_command(capsys, function):
     assert ("PATH [PATH ...]" in text) == (function is predict)
     assert ("RUN [RUN ...]" in text) == (function is report)
     assert "--trainer" not in text
+    assert not re.search("optional flags|CLASS_PATH_OR_NAME|Base class|known subclasses|``", text)
 
 
 def test_help_of_an_option_is_its_line_in_the_docstring(capsys):

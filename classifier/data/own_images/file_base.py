@@ -44,7 +44,7 @@ class FileDataModule(ImageDataModule):
     file changes.
 
     Args:
-        root: Folder that paths are relative to.
+        root: Folder that contains the folders of the splits or of the classes.
         image_size: Height and width of all images after resizing in pixels, above 0: one number, or [height, width].
         channels: 3 for RGB, 1 for grey.
         resize: How an image becomes this size. letterbox: it is resized to fit, and padded with the median colour of
