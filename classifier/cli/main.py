@@ -64,9 +64,7 @@ commands:
 
 examples:
   {PROG} fit --config digits
-  {PROG} inspect --data ImageFolder --data.root pets
-  {PROG} test --ckpt_path best
-  {PROG} report version_3 version_5 --output report.html
+  {PROG} fit --config photos --data.root pets
   {PROG} predict shoe.png photos/ --output predictions.csv
 
 {PROG} --version shows the version.
