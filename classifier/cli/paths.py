@@ -23,6 +23,8 @@ PATH_OPTIONS = frozenset(
 def expand_path(option: str, path: str) -> str:
     """Return a path with "~" replaced by the user's home folder. A relative path is one in the current folder.
 
+    A path such as "./~", which means a folder of this name, becomes absolute.
+
     Args:
         option: The option that takes the path, for the error message.
         path: The path.
@@ -35,7 +37,9 @@ def expand_path(option: str, path: str) -> str:
     user = expanded.partition("/")[0]
     is_known = not user.startswith("~") or os.path.lexists(path)  # such as ~$scan.png, which a shell lists for *.png
     require(is_known, f"{option} {path}: there is no user {user[1:]}; for a path that begins with ~, write ./{path}")
-    return expanded
+    name = os.path.normpath(expanded)
+    # Libraries would drop the "./" of such a path, and then expand the "~".
+    return expanded if os.path.expanduser(name) == name else os.path.abspath(name)  # noqa: PTH100, PTH111
 
 
 def expand_argv(argv: list[str]) -> list[str]:

@@ -172,7 +172,7 @@ def resolve_checkpoint(command: str, argv: list[str], path: Path, has_data: bool
     run = path.parent.parent
     if not is_run_dir(run):
         return resolved
-    resolved.resumed_run = run
+    resolved.resumed_run = run = run.absolute() if str(run).startswith("~") else run  # libraries expand a "~"
     with contextlib.suppress(UserError), lock_run_dir(run):  # removes unfinished files, unless the run is in progress
         pass
     if (run / "config.yaml").is_file():

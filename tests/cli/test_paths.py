@@ -21,10 +21,19 @@ def _home(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "path"),
-    [("~", "{home}"), ("~/runs", "{home}/runs"), ("runs", "runs"), ("./~", "./~"), ("a~b", "a~b"), ("a:/b", "a:/b")],
+    [
+        ("~", "{home}"),
+        ("~/runs", "{home}/runs"),
+        ("runs", "runs"),
+        ("./~", "{here}/~"),
+        ("./~/a", "{here}/~/a"),
+        ("./~nobody.s", "./~nobody.s"),
+        ("a~b", "a~b"),
+        ("a:/b", "a:/b"),
+    ],
 )
 def test_home_folder_is_expanded_and_every_other_path_is_kept(tmp_path, given, path):
-    assert expand_path("--output", given) == path.format(home=tmp_path / "home")
+    assert expand_path("--output", given) == path.format(home=tmp_path / "home", here=Path.cwd())
 
 
 @pytest.mark.parametrize("option", sorted(PATH_OPTIONS - {"c", "paths", "runs"}))
@@ -82,6 +91,16 @@ def test_run_is_written_below_the_home_folder_and_found_there(run, tmp_path):
     assert not Path("~").exists()
     folder = tmp_path / "home" / "runs" / "lightning_logs" / "version_0"
     assert find_checkpoint("last").resolve() == folder / "checkpoints" / "last.ckpt"
+
+
+def test_folder_that_is_called_like_the_home_folder_can_be_written_to_and_resumed(run, tmp_path):
+    Path("~more.yaml").write_text("data:\n  init_args:\n    val_split: 100\n")
+    options = ("--trainer.limit_train_batches=1", "--trainer.default_root_dir=./~", "--config=./~more.yaml")
+    run(*FIT_DIGITS, "--trainer.max_epochs=1", *options)
+    run("fit", "--ckpt_path=last", "--trainer.max_epochs=2")
+    names = {path.name for path in Path("~", "lightning_logs", "version_0").iterdir()}
+    assert {"config.yaml", "hparams.yaml", "results.json", "checkpoints"} < names
+    assert not list((tmp_path / "home").iterdir())
 
 
 def test_address_in_a_function_command_is_refused_before_any_work(capsys):
