@@ -32,10 +32,10 @@ def pages(tmp_path_factory):
     previous = Path.cwd()
     os.chdir(folder)
     write_fashion_mnist(Path("data"))
-    main(["fit", "--name=fashion", "--pictures=false", "--data.val_split=50", "--trainer.max_epochs=4"])
+    main(["fit", "--name=fashion", "--pictures=false", "--data.val_split=50", "--trainer.max_epochs=2"])
     main(["report", "fashion", "--output=fashion.html"])
     for name, lr in (("high", 0.1), ("low", 0.001)):
-        main([*FIT_DIGITS, "--seeds=3", f"--name={name}", f"--model.lr={lr}", "--trainer.max_epochs=2"])
+        main([*FIT_DIGITS, "--seeds=3", f"--name={name}", f"--model.lr={lr}", "--trainer.max_epochs=1"])
     main(["report", *(f"{name}_seed{seed}" for name in ("high", "low") for seed in range(3)), "--output=seeds.html"])
     os.chdir(previous)
     named = rename(make_random(3 * len(NAMES), len(NAMES)), NAMES, NAMES * 3)
