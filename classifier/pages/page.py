@@ -10,12 +10,13 @@ import jinja2
 from markupsafe import Markup
 
 from classifier.analysis.results.contents import Report, RunReport
+from classifier.analysis.results.notable_images import MAX_TRUSTED_ERROR
 from classifier.errors import make_printable
 from classifier.pages import wording
 from classifier.pages.comparison_section import make_comparison_section, plot_all_curves
 from classifier.pages.pictures import Album
 from classifier.pages.run_section import make_run_section
-from classifier.pages.sentences import MAX_TRUSTED_ERROR, choose_digits, name_split, state_accuracy
+from classifier.pages.sentences import choose_digits, name_split, state_accuracy
 from classifier.pages.svg import SERIES
 
 FOLDER = Path(__file__).parent

@@ -4,11 +4,11 @@ import math
 
 from classifier.analysis.results.contents import RunReport
 from classifier.analysis.results.metrics import Summary
+from classifier.analysis.results.notable_images import MAX_TRUSTED_ERROR
 from classifier.pages.wording import count_things, format_percent, format_percent_interval, is_defined
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 FEW_IMAGES = 2000  # below it, a second digit after the point has no meaning
-MAX_TRUSTED_ERROR = 0.25  # above it, most labels that a network calls into question are probably correct
 MIN_CALIBRATION_ERROR = 0.02  # that is worth a sentence
 
 

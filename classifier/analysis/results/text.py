@@ -4,6 +4,7 @@ import math
 
 from classifier.analysis.results.contents import Report, RunReport
 from classifier.analysis.results.intervals import Interval
+from classifier.analysis.results.notable_images import MAX_TRUSTED_ERROR
 from classifier.errors import make_printable
 
 MAX_RUNS, MAX_VERDICTS = 12, 6  # lines that fit on one screen
@@ -32,7 +33,7 @@ def describe_run(report: RunReport) -> list[str]:
     """Return the lines about one run."""
     run, summary = report.run, report.summary
     rows = [
-        ("accuracy", format_interval(summary.accuracy)),
+        ("accuracy", format_interval(summary.accuracy, "95%: ")),
         ("loss", format_loss(summary.loss)),
         ("balanced accuracy", format_percent(summary.balanced_accuracy)),
         ("macro F1", format_percent(summary.macro_f1)),
@@ -70,7 +71,9 @@ def describe_doubtful_labels(report: RunReport) -> str:
     rows = report.doubtful_labels
     if len(rows) == 0:
         return "none"
-    return f"{count_images(len(rows))} whose label may be wrong, first {shorten(report.run.results.names[rows[0]])}"
+    is_trusted = 1 - report.summary.accuracy.value <= MAX_TRUSTED_ERROR
+    reason = "may be wrong" if is_trusted else "may be wrong, or which the network misclassifies"
+    return f"{count_images(len(rows))} whose label {reason}, first {shorten(report.run.results.names[rows[0]])}"
 
 
 def tabulate_runs(reports: list[RunReport]) -> list[str]:
@@ -95,11 +98,11 @@ def tabulate_runs(reports: list[RunReport]) -> list[str]:
     return lines
 
 
-def format_interval(interval: Interval) -> str:
-    """Return a fraction with its interval, such as "54.88% (53.90% to 55.85%)"."""
+def format_interval(interval: Interval, what: str = "") -> str:
+    """Return a fraction with its interval, such as "54.88% (95%: 53.90% to 55.85%)", where `what` is "95%: "."""
     if math.isnan(interval.value):
         return "undefined"
-    return f"{interval.value:.2%} ({interval.low:.2%} to {interval.high:.2%})"
+    return f"{interval.value:.2%} ({what}{interval.low:.2%} to {interval.high:.2%})"
 
 
 def format_loss(interval: Interval) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.reports import make_random, make_run
+from helpers.results import make_predicted
 
 from classifier.analysis.results.contents import Report, describe_run, make_report
 from classifier.analysis.results.image_results import ImageResults
@@ -31,7 +32,7 @@ def test_short_form_of_a_run_has_the_main_numbers():
     results = replace(results, trained=np.array([True, False, False, False, False]))
     assert to_text(make_report([make_run(results)])).splitlines() == [
         "version_0: CNN on CIFAR10, 5 test images",
-        "  accuracy           60.00% (23.07% to 88.24%)",
+        "  accuracy           60.00% (95%: 23.07% to 88.24%)",
         "  loss               0.5545 (0.0000 to 1.2746)",
         "  balanced accuracy  66.67%",
         "  macro F1           61.11%",
@@ -69,3 +70,17 @@ def test_more_runs_and_comparisons_than_fit_are_counted():
 @pytest.mark.parametrize("format_value", [format_interval, format_loss])
 def test_what_is_undefined_is_not_shown_as_a_number(format_value):
     assert format_value(UNDEFINED) == "undefined"
+
+
+@pytest.mark.parametrize(
+    ("num_errors", "expected"),
+    [
+        (5, "2 images whose label may be wrong, first #3"),
+        (6, "2 images whose label may be wrong, or which the network misclassifies, first #3"),
+    ],
+)
+def test_doubtful_labels_of_a_network_with_many_errors_are_called_into_question(num_errors, expected):
+    results = make_predicted([int(number < num_errors) for number in range(20)], [0] * 20, 2)
+    report = replace(describe_run(make_run(results)), doubtful_labels=np.array([3, 1]))
+    line = to_text(Report([report], {}, [], [], None)).splitlines()[-1]
+    assert line == f"  doubtful labels    {expected}"
