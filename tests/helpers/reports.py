@@ -97,7 +97,7 @@ def report_one(results: ImageResults | None = None, **options: object) -> Report
 
 
 def compare(first: RunReport, second: RunReport, pair: tuple[int, int], over_seeds: bool = False) -> Comparison:
-    """Return a comparison of two runs; its interval and p-value are made up."""
+    """Return a comparison of two runs; its interval and p value are made up."""
     a, b = first.run.results, second.run.results
     only_first, only_second = np.flatnonzero(a.correct & ~b.correct), np.flatnonzero(~a.correct & b.correct)
     difference = (len(only_second) - len(only_first)) / max(1, len(a))
