@@ -62,7 +62,8 @@ def make_report(results: list[ImageResults], names: list[str], chosen: random.Ra
         runs.append(replace(run, model=second, data=third, settings={fourth: fifth, "model.lr": sixth}))
     if len(runs) > 1:
         report = report_several(runs)
-        return replace(report, differing_settings={names[200]: names[201 : 201 + len(runs)]}, problem=names[210])
+        settings = {names[200]: names[201 : 201 + len(runs)]}
+        return replace(report, differing_settings=settings, problem=f"problem: {names[210]}")  # it is never empty
     return Report([report_run(runs[0])], {}, [], [], None)
 
 
