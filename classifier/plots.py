@@ -1,5 +1,6 @@
 """Figures of images, confusion matrices and curves, for a notebook or TensorBoard."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,19 @@ COLORS = {"train": "C0", "val": "C2", "test": "C1"}  # of matplotlib's default c
 DARK, GREY, RED = "0.1", 0.85, (0.84, 0.1, 0.1)
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as a picture without `%matplotlib inline`."""
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure as PNG, for IPython."""
+        output = io.BytesIO()
+        self.savefig(output, format="png")
+        return output.getvalue()
+
+
 def make_figure(width: float, height: float) -> Figure:
     """Return an empty figure with a white background; `width` and `height` are in pixels."""
-    return Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+    return NotebookFigure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
 
 
 def truncate(name: str, length: int) -> str:

@@ -139,3 +139,8 @@ def get_curves(figure):
         for line in axes.lines
         for i, y in enumerate(line.get_ydata())
     }
+
+
+def test_figure_is_shown_as_a_picture_without_pyplot():
+    png = plot_images(torch.zeros(1, 1, 28, 28, dtype=torch.uint8))._repr_png_()
+    assert png.startswith(b"\x89PNG")

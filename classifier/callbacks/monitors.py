@@ -16,7 +16,8 @@ from classifier.errors import SettingError
 
 METRICS = ("loss", "accuracy")
 KNOWN_PACKAGES = {PACKAGE, "lightning", "torch", *sys.stdlib_module_names}
-LOGS = re.compile(r"\blog(_dict)?\(|callback_metrics")  # in the code of a class that may log a metric
+# In the code of a class that logs metrics: the first argument of a call, which may be a text.
+LOGS = re.compile(r"\blog(?:_dict)?\(\s*(?:name=)?([^,)\s]*)|(callback_metrics\[)")
 
 
 def check_monitors(trainer: L.Trainer) -> None:
@@ -39,6 +40,11 @@ def check_monitors(trainer: L.Trainer) -> None:
             advice = "; --data.val_split 0.1 holds out validation images" if holds_out else ""
             raise SettingError(
                 f"{title} monitors {monitor}, which this run does not have; its metrics are {', '.join(names)}{advice}"
+            )
+        if monitor.endswith("/test"):
+            rank_zero_warn(
+                f"{title} monitors {monitor}, so the test images decide when training ends, and their results are no "
+                f"longer independent: monitor {monitor.removesuffix('/test')}/val"
             )
         better, best = ("rises", "max") if monitor.startswith("accuracy/") else ("falls", "min")
         if monitor.startswith(METRICS) and mode in ("min", "max") and mode != best:
@@ -90,12 +96,14 @@ def may_be_logged(trainer: L.Trainer, part: Any, monitor: str) -> bool:
         return False
     classes = {base for thing in (*callbacks, trainer.lightning_module) for base in type(thing).__mro__}
     modules = {base.__module__ for base in classes}
-    return any(may_log(module) for module in modules if module.partition(".")[0] not in KNOWN_PACKAGES)
+    return any(may_log(module, monitor) for module in modules if module.partition(".")[0] not in KNOWN_PACKAGES)
 
 
-def may_log(module: str) -> bool:
-    """Return whether the code of a module logs metrics, or cannot be read, as in a notebook."""
+def may_log(module: str, monitor: str) -> bool:
+    """Return whether the code of a module may log a metric, or cannot be read, as in a notebook."""
     try:
-        return LOGS.search(inspect.getsource(sys.modules[module])) is not None
+        names = [first for first, _ in LOGS.findall(inspect.getsource(sys.modules[module]))]
     except (OSError, TypeError, KeyError):
         return True
+    # A plain text is the name of one metric; a variable, an f-string or a dict can stand for any.
+    return any(name[:1] not in ("'", '"') or name.strip("'\"") == monitor for name in names)

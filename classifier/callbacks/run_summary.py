@@ -13,6 +13,7 @@ from classifier.callbacks.reporting import (
     get_reported_split,
 )
 from classifier.callbacks.stop_reason import describe_stop, reached_max_epochs
+from classifier.class_paths import PACKAGE
 from classifier.errors import make_printable, quote_path
 
 PROG = "python -m classifier"
@@ -53,5 +54,9 @@ def describe_folder(trainer: L.Trainer) -> list[str]:
     if events := find_events(trainer):
         lines.append(f"curves: tensorboard --host localhost --logdir {quote_path(events.parent)}")
     if kept := find_kept_checkpoint(trainer):
-        lines.append(f"next: {PROG} test --ckpt_path {quote_path(kept[1])}  (also predict IMAGE, report, export)")
+        parts = (trainer.lightning_module, trainer.datamodule)
+        packages = {type(part).__module__.partition(".")[0] for part in parts if part is not None} - {PACKAGE}
+        options = "".join(f" --allow_import {name}" for name in sorted(packages - {"__main__"}))
+        command = f"{PROG} test --ckpt_path {quote_path(kept[1])}{options}"
+        lines.append(f"next: {command}  (also predict IMAGE, report, export)")
     return lines

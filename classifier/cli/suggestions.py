@@ -59,7 +59,8 @@ ADVICE = {
     ("loss", "criterion"): "the loss is the cross-entropy; docs/examples.md shows how to use another one",
     ("workers", "numworkers", "j"): "leave it out, because the number of worker processes is chosen automatically",
     ("patience", "earlystop", "earlystopping"): (
-        "use --trainer.callbacks EarlyStopping --trainer.callbacks.monitor accuracy/val --trainer.callbacks.mode max"
+        "use --data.val_split 0.1 --trainer.callbacks EarlyStopping --trainer.callbacks.monitor accuracy/val "
+        "--trainer.callbacks.mode max"
     ),
 }
 COMMANDS = {

@@ -44,7 +44,9 @@ class ImageLoaders(CheckedHyperparameters, L.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader:
         """Return a loader of the test images, in order."""
-        require("test" in self.datasets, f"{type(self).__name__} has no test images")
+        name, exists = type(self).__name__, {"test", "val"} & set(self.splits)
+        advice = 'images: call setup("test") first' if exists else "test images"
+        require("test" in self.datasets, f"{name} has no {advice}")
         return self.make_loader("test", self.hparams.test_batch_size)
 
     def predict_dataloader(self) -> DataLoader:

@@ -83,6 +83,8 @@ def find_class(checkpoint: dict[str, Any], key: str, allow_import: Sequence[str]
         return found
     if package == PACKAGE:
         raise SettingError(f"the checkpoint's {key} is {path}, which this version of {PACKAGE} does not have")
+    if package == "__main__":
+        raise SettingError(f"the checkpoint's {key} is {path}, of a notebook or a script: move the class into a module")
     raise SettingError(f"the checkpoint's {key} is {path}; if you trust it, add --allow_import {package}")
 
 

@@ -11,6 +11,7 @@ from classifier.callbacks.monitors import may_log
 from classifier.errors import SettingError
 
 STEP = {"limit_train_batches": 1, "limit_val_batches": 1, "enable_checkpointing": True}
+CODE = 'self.log("acc", 0)'
 NAMES = "loss/train, accuracy/train, loss/test, accuracy/test, lr, speed/images_per_second"
 
 
@@ -52,7 +53,7 @@ def fail_to_train(train, *callbacks, **options) -> str:
 @pytest.fixture
 def without_own_logging(monkeypatch):
     """Make the classes of the tests appear not to log anything."""
-    monkeypatch.setattr("classifier.callbacks.monitors.may_log", lambda _: False)
+    monkeypatch.setattr("classifier.callbacks.monitors.may_log", lambda *_: False)
 
 
 @pytest.mark.parametrize("callback", [EarlyStopping("val_loss"), ModelCheckpoint(monitor="val_loss"), Watcher()])
@@ -90,7 +91,7 @@ def test_metrics_that_exist_or_may_be_logged_are_accepted(train):
     train(1, make_data(TrainValDigits), callbacks=callbacks, **STEP)
     train(1, Digits(val_split=100), callbacks=[EarlyStopping("loss/val")], check_val_every_n_epoch=2, **STEP)
     train(1, callbacks=[EarlyStopping("nothing", strict=False)], **STEP)
-    train(1, callbacks=[Watcher()], **STEP)  # this file contains the text ".log(", so a class of it may log
+    train(1, callbacks=[Watcher()], **STEP)  # this file contains CODE, so a class of it may log the metric
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,28 @@ def test_mode_that_takes_the_worst_value_for_the_best_is_warned_of_once(train, m
 
 
 def test_class_whose_code_does_not_log_is_told_from_one_that_may():
-    assert not may_log(helpers.data_files.__name__)
-    assert may_log(__name__)
-    assert may_log("a.module.without.code")
+    assert not may_log(helpers.data_files.__name__, "acc")
+    assert may_log(__name__, "acc")
+    assert may_log("a.module.without.code", "acc")
+
+
+@pytest.mark.parametrize(
+    ("code", "may"),
+    [
+        ('self.log("acc", 1)', True),
+        ("self.log('f1/val', 1)", False),
+        ('self.log(f"{name}/val", 1)', True),
+        ("self.log(name, 1)", True),
+        ("self.log_dict({'acc': 1})", True),
+        ("trainer.callback_metrics['acc'] = 1", True),
+        ("math.log10(2)", False),
+    ],
+)
+def test_metric_may_be_logged_under_its_own_name_or_one_that_the_code_computes(code, may, monkeypatch):
+    monkeypatch.setattr("inspect.getsource", lambda _: code)
+    assert may_log(__name__, "acc") == may
+
+
+def test_stopping_on_test_images_is_warned_of(train):
+    with pytest.warns(UserWarning, match="EarlyStopping monitors loss/test, so the test images decide .* loss/val"):
+        train(1, callbacks=[EarlyStopping("loss/test")], **STEP)

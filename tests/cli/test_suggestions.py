@@ -78,7 +78,10 @@ def test_suggested_option_is_accepted(suggestion, value, capsys):
     [
         ("fit --workers 3", "leave it out, because the number of worker processes is chosen automatically"),
         ("fit --optimizer adam", "the optimizer is SGD; docs/examples.md shows how to use another one"),
-        ("fit --early_stopping", "use --trainer.callbacks EarlyStopping --trainer.callbacks.monitor accuracy/val"),
+        (
+            "fit --early_stopping",
+            "use --data.val_split 0.1 --trainer.callbacks EarlyStopping --trainer.callbacks.monitor",
+        ),
         ("fit --model.hidden_sizes 32", "--model.hidden_sizes: expected a list, such as [32]; got 32"),
         ("fit --config digits --data.image_size 3", "is an option of ImageFolder and ImageTable only"),
         ("fit --model.dropout 0.5", "--model.dropout does not exist; --model.help NAME lists the options of NAME"),

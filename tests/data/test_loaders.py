@@ -43,3 +43,8 @@ def test_show_draws_a_batch_of_a_split_with_its_classes_and_changes_no_random_nu
     assert torch.equal(state, torch.get_rng_state())
     with pytest.raises(SettingError, match="Digits has no val images"):
         Digits().show("val")
+
+
+def test_loader_of_a_dataset_that_is_not_set_up_says_so():
+    with pytest.raises(SettingError, match=r'Digits has no images: call setup\("test"\) first'):
+        Digits().test_dataloader()

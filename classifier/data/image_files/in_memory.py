@@ -56,7 +56,10 @@ def to_8_bits(values: Tensor) -> Tensor:
         return values.clone()
     check_type(values.dtype == torch.bool or values.is_floating_point(), str(values.dtype).removeprefix("torch."))
     if not bool(((values >= 0) & (values <= 1)).all()):  # also for NaN
-        raise SettingError("the values of a float image must be from 0 to 1: divide values from 0 to 255 by 255")
+        raise SettingError(
+            f"the values of a float image must be from 0 to 1, not from {float(values.min()):.4g} to "
+            f"{float(values.max()):.4g}: divide them by the value of white, such as 255"
+        )
     return (values.float() * 255).round().to(torch.uint8)
 
 
@@ -76,7 +79,7 @@ def to_pillow(pixels: np.ndarray) -> Image.Image:
     if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise SettingError(
             f"an image must have the shape (H, W) or (H, W, C) with 1, 3 or 4 channels as an array, or (C, H, W) as a "
-            f"tensor, not {pixels.shape}"
+            f"tensor; (N, H, W, C) and (N, C, H, W) are lists of images. This one has {pixels.shape} as (H, W, C)"
         )
     if pixels.dtype.kind == "f":
         pixels = pixels.astype(np.float32)  # PyTorch has neither numbers of 128 bits nor another order of bytes
@@ -84,4 +87,4 @@ def to_pillow(pixels: np.ndarray) -> Image.Image:
     if pixels.dtype == np.uint16 and pixels.ndim == 2:
         return Image.fromarray(pixels)
     check_type(pixels.dtype.kind in "biuf", pixels.dtype.name)
-    return Image.fromarray(to_8_bits(torch.from_numpy(pixels)).numpy())
+    return Image.fromarray(to_8_bits(torch.tensor(pixels)).numpy())  # a copy, because an array can be read-only

@@ -86,10 +86,10 @@ def test_tensor_with_the_shape_of_the_network_is_unchanged_whatever_its_channels
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((4, 4, 2), np.uint8), r"must have the shape .* not \(4, 4, 2\)"),
-        (np.zeros((0, 4), np.uint8), r"must have the shape .* not \(0, 4\)"),
+        (np.zeros((4, 4, 2), np.uint8), r"must have the shape .* This one has \(4, 4, 2\) as"),
+        (np.zeros((0, 4), np.uint8), r"must have the shape .* This one has \(0, 4\) as"),
         (np.zeros(4, np.uint8), "must have the shape"),
-        (np.full((4, 4), 255.0), "divide values from 0 to 255 by 255"),
+        (np.full((4, 4), 255.0), "must be from 0 to 1, not from 255 to 255: divide them by the value of white"),
         (np.full((4, 4), np.nan), "must be from 0 to 1"),
         (torch.full((3, 4, 4), -0.1), "must be from 0 to 1"),
         (torch.zeros(3, 4, 4, dtype=torch.int64), "must be uint8, bool or float, or uint16 in grey images, not int64"),
@@ -102,3 +102,9 @@ def test_tensor_with_the_shape_of_the_network_is_unchanged_whatever_its_channels
 def test_array_that_is_no_image_is_refused(image, message):
     with pytest.raises(SettingError, match=message):
         read_any_image(image, DECODING)
+
+
+def test_read_only_array_is_read_without_a_warning():
+    pixels = np.asarray(Image.fromarray(PHOTOGRAPH))
+    assert not pixels.flags.writeable
+    assert torch.equal(read_any_image(pixels, DECODING), read_any_image(PHOTOGRAPH, DECODING))
