@@ -35,7 +35,11 @@ LINES = [
 COMMANDS = list(
     dict.fromkeys(re.sub(r"^.*-m classifier\s*|\s*(#|\| ).*$", "", line) for line in LINES if "-m classifier" in line)
 )
-OWN_IMAGES = [command for command in COMMANDS if re.search("pets|labels.csv", command)]
+OWN_IMAGES = [
+    command
+    for command in COMMANDS
+    if re.search("pets|labels.csv", command) and "num_nodes" not in command  # a cluster
+]
 DIGITS = ("fit --config digits", "test", "validate", "report last", "report best", "runs", "predict", "export")
 README = PAGES["README.md"]
 RECIPES = [path.stem for path in (REPOSITORY / "classifier" / "recipes").glob("*.yaml")]
