@@ -201,7 +201,7 @@ def test_function_in_a_configuration_is_refused_with_every_command_that_reads_on
 def test_callback_of_lightning_is_accepted_under_its_short_and_its_long_name(run, name):
     Path("config.yaml").write_text(
         f"trainer:\n  max_epochs: 2\n  callbacks:\n  - class_path: {name}\n"
-        "    init_args:\n      monitor: loss/test\n      divergence_threshold: 0.0\n"
+        "    init_args:\n      monitor: loss/train\n      divergence_threshold: 0.0\n"
     )
     assert "epoch 2/2" not in run(*FIT_DIGITS, "--config=config.yaml")
 

@@ -123,7 +123,7 @@ def test_callbacks_of_the_user_are_added_to_those_of_the_program(run):
     printed = run(
         *TWO_EPOCHS,
         *("--trainer.callbacks", "EarlyStopping"),
-        *("--trainer.callbacks.monitor", "loss/test"),
+        *("--trainer.callbacks.monitor", "loss/train"),
         *("--trainer.callbacks.divergence_threshold", "0.0"),
     )
     assert "epoch 1/2" in printed
