@@ -14,7 +14,13 @@ from jsonargparse import ArgumentParser, Namespace, set_dumper, set_parsing_sett
 import classifier
 from classifier.class_paths import list_subclasses
 from classifier.cli.help_text import tidy_texts
-from classifier.cli.suggestions import describe_suggestion, suggest_class, suggest_for_argument, suggest_option
+from classifier.cli.suggestions import (
+    describe_suggestion,
+    suggest_class,
+    suggest_for_argument,
+    suggest_option,
+    suggest_part,
+)
 from classifier.errors import SettingError, make_printable, one_line
 
 # Packages whose classes a file may name. Others need --allow_import. Lightning's other packages, and PyTorch, contain
@@ -67,6 +73,7 @@ def shorten_message(message: str) -> str:
     elif value and "(" not in value[1] and value[1] not in "; ".join(reasons):
         reasons.append(f"got {value[1]}")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", "; ".join(dict.fromkeys(reasons)))
+    text = re.sub(r"Expected a typing\.Literal\[([^\]]*)\]\.?", lambda match: f"expected {match[1]};", text)
     text = re.sub(r"(?<=required: )\w+$", lambda name: METAVARS.get(name[0], f"--{name[0]}"), text)
     option = f"--{'.'.join(keys)}"
     if missing := keys and re.search(r"arguments are required: --(\w+)(?:$|; )", text):
@@ -198,6 +205,10 @@ class OneLineErrorParser(ArgumentParser):
             meant = suggest_class(unknown[2], list_choices(unknown[1]))
             text = f"--{unknown[1]}.help: {unknown[2]} is none of {', '.join(list_choices(unknown[1]))}"
             text += describe_suggestion(meant and f"--{unknown[1]}.help {meant.split()[0]}")
+        elif typo := re.match(r"--trainer\.(\w+): .*Expected a dot import path string: (\w+)", text):
+            text = f"--trainer.{typo[1]}: there is no class {typo[2]}"
+            meant = suggest_part(typo[2])
+            text += describe_suggestion(meant and f"--trainer.{typo[1]} {meant}")
         elif wrong := re.match(r"--(model|data): (\S+) is none of (.*)", text):
             meant = suggest_class(wrong[2], wrong[3].split(", "))
             text += describe_suggestion(meant and f"--{wrong[1]} {meant}")

@@ -166,6 +166,16 @@ def suggest_class(name: str, choices: Collection[str]) -> str | None:
     return None
 
 
+def suggest_part(name: str) -> str | None:
+    """Return the callback, logger or other part of a Trainer that a name probably stands for, or None."""
+    from lightning.pytorch import callbacks, loggers, profilers, strategies
+
+    names = {normalise(part): part for group in (callbacks, loggers, profilers, strategies) for part in group.__all__}
+    given = normalise(name)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.75)
+    return names.get(f"{given}logger") or (names.get(close[0]) if close else None)
+
+
 def find_synonym(name: str, table: Mapping[tuple[str, ...], T], default: T) -> T:
     """Return the entry of a table for a normalised name, or a default value."""
     return next((value for names, value in table.items() if name in names), default)

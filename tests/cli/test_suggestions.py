@@ -90,6 +90,12 @@ def test_suggested_option_is_accepted(suggestion, value, capsys):
         ("fit --data ImageTable", "error: --data.file is required"),
         ("fit --trainer.callbacks.monitor loss/val", "error: --trainer.callbacks: give its class before its options"),
         ("fit --trainer.logger.save_dir x", "error: --trainer.logger: give its class before its options"),
+        (
+            "fit --trainer.callbacks EarlyStoping",
+            "EarlyStoping; did you mean --trainer.callbacks EarlyStopping?",
+        ),
+        ("fit --trainer.logger csv", "no class csv; did you mean --trainer.logger CSVLogger?"),
+        ("predict a.png --format cvs", "--format: expected 'text', 'csv', 'json'; Got value: cvs"),
         ("fit --abcdefg", "--abcdefg" + HELP.format("fit")),
         ("fit some_text", "some_text" + HELP.format("fit")),
         ("export --output a.pth --abcdefg", "--abcdefg" + HELP.format("export")),
