@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from multiprocessing import Process
@@ -132,3 +133,22 @@ def start(tmp_path):
     for process in processes:
         process.kill()
         process.join()
+
+
+@pytest.fixture(scope="module")
+def trained_logs(request, tmp_path_factory):
+    """Return the folder `lightning_logs` of a run that was trained with the arguments `FIT` of the test's module."""
+    from classifier.cli.main import main
+
+    folder = tmp_path_factory.mktemp("trained")
+    previous = Path.cwd()
+    os.chdir(folder)
+    main([*request.module.FIT])
+    os.chdir(previous)
+    return folder / "lightning_logs"
+
+
+@pytest.fixture
+def _trained_run(trained_logs):
+    """Copy the run of `trained_logs` into the current folder."""
+    shutil.copytree(trained_logs, "lightning_logs")

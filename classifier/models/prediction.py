@@ -101,12 +101,13 @@ class PredictingModule(CheckedHyperparameters, L.LightningModule):
         given: Sequence[AnyImage] = images if is_list else [images]  # type: ignore[assignment,list-item]
         require(invert in ("auto", "yes", "no"), f"invert must be auto, yes or no, not {invert!r}")
         require(batch_size > 0, f"batch_size must be above 0, not {batch_size}")
+        decoding, dark_background = self.decoding, self.input_format.dark_background
+        names = [str(name) for name in self.hparams.class_names or range(self.hparams.num_classes)]
         predictions = []
         for start in range(0, len(given), batch_size):
-            decoded = [read_any_image(image, self.decoding) for image in given[start : start + batch_size]]
-            batch = torch.stack(decoded)
-            invert_images(batch, invert, self.input_format.dark_background)
-            predictions += [self._describe(row) for row in self.compute_probabilities(batch).tolist()]
+            batch = torch.stack([read_any_image(image, decoding) for image in given[start : start + batch_size]])
+            invert_images(batch, invert, dark_background)
+            predictions += [describe_prediction(row, names) for row in self.compute_probabilities(batch).tolist()]
         return predictions if is_list else predictions[0]
 
     def compute_probabilities(self, images: Tensor) -> Tensor:
@@ -114,8 +115,8 @@ class PredictingModule(CheckedHyperparameters, L.LightningModule):
         with evaluation_mode(self), torch.inference_mode():
             return self.predict_step(images.to(self.device), 0).cpu()
 
-    def _describe(self, probabilities: list[float]) -> Prediction:
-        """Return the prediction for the probabilities of the classes in the order of their labels."""
-        names = [str(name) for name in self.hparams.class_names or range(len(probabilities))]
-        best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        return Prediction(names[best], probabilities[best], dict(zip(names, probabilities, strict=True)))
+
+def describe_prediction(probabilities: list[float], names: Sequence[str]) -> Prediction:
+    """Return the prediction for the probabilities (C,) of the classes with these names, in the order of the labels."""
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return Prediction(names[best], probabilities[best], dict(zip(names, probabilities, strict=True)))

@@ -16,26 +16,9 @@ from helpers.runs import FIT_DIGITS, load_last
 
 import classifier
 from classifier.analysis.results import evaluate
-from classifier.cli.main import main
 from classifier.commands.report import load_runs, report
 
 FIT = (*FIT_DIGITS, "--trainer.max_epochs=1", "--trainer.limit_train_batches=5")
-
-
-@pytest.fixture(scope="module")
-def trained_logs(tmp_path_factory):
-    """Return the folder `lightning_logs` of a run that was trained for some steps."""
-    folder = tmp_path_factory.mktemp("trained")
-    previous = Path.cwd()
-    os.chdir(folder)
-    main([*FIT])
-    os.chdir(previous)
-    return folder / "lightning_logs"
-
-
-@pytest.fixture
-def _trained(trained_logs):
-    shutil.copytree(trained_logs, "lightning_logs")
 
 
 @pytest.fixture
@@ -53,7 +36,7 @@ def _no_evaluation(monkeypatch):
     monkeypatch.setattr(evaluate.L.Trainer, "test", fail)
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_report_prints_the_result_of_test_and_writes_a_page(run):
     printed = run("test").splitlines()[1]
     lines = run("report", "last").splitlines()
@@ -80,7 +63,7 @@ def copy_run(name: str) -> None:
     torch.save(checkpoint, f"lightning_logs/{name}/checkpoints/last.ckpt")
 
 
-@pytest.mark.usefixtures("_trained", "_empty_plots")
+@pytest.mark.usefixtures("_trained_run", "_empty_plots")
 def test_several_runs_are_compared(run):
     copy_run("version_1")
     lines = run("report", "version_0", "version_1", "--output", "both.html").splitlines()
@@ -105,7 +88,7 @@ def deny_writing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "mkdtemp", fail_in_folder)
 
 
-@pytest.mark.usefixtures("_trained", "_no_evaluation")
+@pytest.mark.usefixtures("_trained_run", "_no_evaluation")
 @pytest.mark.parametrize(
     ("args", "status", "message"),
     [
@@ -138,7 +121,7 @@ def test_errors_are_found_before_a_network_is_evaluated(fail, monkeypatch, args,
     assert not list(Path().glob("*.html"))
 
 
-@pytest.mark.usefixtures("_trained", "_empty_plots")
+@pytest.mark.usefixtures("_trained_run", "_empty_plots")
 def test_last_and_best_are_evaluated_once_if_they_are_the_same(run):
     lines = run("report", "last", "best").splitlines()
     path = "lightning_logs/version_0/checkpoints/last.ckpt"
@@ -156,7 +139,7 @@ def test_shipped_run_of_version_0_1_is_evaluated(run):
     assert "T-shirt/top" in page
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_interrupted_report_leaves_no_file(monkeypatch):
     before = sorted(Path().iterdir())
 
@@ -169,7 +152,7 @@ def test_interrupted_report_leaves_no_file(monkeypatch):
     assert sorted(Path().iterdir()) == before
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_two_checkpoints_of_a_run_are_named_by_their_paths():
     folder = "lightning_logs/version_0/checkpoints"
     shutil.copy(f"{folder}/last.ckpt", f"{folder}/other.ckpt")
@@ -177,7 +160,7 @@ def test_two_checkpoints_of_a_run_are_named_by_their_paths():
     assert [run.name for run in runs] == [f"{folder}/last.ckpt", f"{folder}/other.ckpt"]
 
 
-@pytest.mark.usefixtures("_trained", "_empty_plots")
+@pytest.mark.usefixtures("_trained_run", "_empty_plots")
 def test_notebook_shows_the_page_in_a_frame_of_its_own():
     page = classifier.report("last", output="mine.html")
     assert Path("mine.html").read_text(encoding="utf-8") == page.page
@@ -188,7 +171,7 @@ def test_notebook_shows_the_page_in_a_frame_of_its_own():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_report_that_is_stopped_by_a_signal_leaves_no_file_and_no_traceback(start, number, status):
     names = [f"copy_{number}" for number in range(6)]  # so that it takes some time
@@ -205,7 +188,7 @@ def test_report_that_is_stopped_by_a_signal_leaves_no_file_and_no_traceback(star
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_report_is_the_same_with_two_processes(run_program):
     pages = []
     for devices in (1, 2):

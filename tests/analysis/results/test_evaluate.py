@@ -22,22 +22,6 @@ from classifier.runs.folders import find_checkpoint
 FIT = (*FIT_DIGITS, "--trainer.max_epochs=1", "--trainer.limit_train_batches=5", "--data.val_split=100")
 
 
-@pytest.fixture(scope="module")
-def trained_logs(tmp_path_factory):
-    """Return the folder `lightning_logs` of a run that was trained for some steps."""
-    folder = tmp_path_factory.mktemp("trained")
-    previous = Path.cwd()
-    os.chdir(folder)
-    main([*FIT])
-    os.chdir(previous)
-    return folder / "lightning_logs"
-
-
-@pytest.fixture
-def _trained(trained_logs):
-    shutil.copytree(trained_logs, "lightning_logs")
-
-
 def evaluate(name: str = "last", **options: object) -> EvaluatedRun:
     """Return an evaluated run."""
     return evaluate_run(load_run(find_checkpoint(name), options), make_trainer("cpu", 1, "32-true"))
@@ -79,7 +63,7 @@ def test_results_are_those_that_test_writes(run):
     assert results.trained is None  # digits are not recorded
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_run_is_described_by_its_record_and_its_checkpoint():
     evaluated = evaluate("version_0")
     assert (evaluated.name, evaluated.model, evaluated.data, evaluated.split) == ("version_0", "MLP", "Digits", "test")
@@ -91,7 +75,7 @@ def test_run_is_described_by_its_record_and_its_checkpoint():
     assert validation.probabilities.shape == (100, 10)
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_temperature_is_fitted_to_the_images_that_were_held_out():
     evaluated = evaluate()
     dataset = load_run(find_checkpoint("last"), {}).data
@@ -103,7 +87,7 @@ def test_temperature_is_fitted_to_the_images_that_were_held_out():
     assert report.calibration_after == measure_calibration(after, evaluated.results.labels)
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_checkpoint_outside_a_run_has_no_record():
     shutil.copy("lightning_logs/version_0/checkpoints/last.ckpt", "copy.ckpt")
     evaluated = evaluate("copy.ckpt")
@@ -112,7 +96,7 @@ def test_checkpoint_outside_a_run_has_no_record():
     assert evaluated.settings["model.lr"] > 0
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_images_are_returned_by_their_index():
     evaluated = evaluate()
     images = evaluated.get_images([7, 3])
@@ -205,7 +189,7 @@ def test_folder_that_has_moved_is_found_by_an_option():
     assert evaluated.settings["data.root"] == "moved"
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -230,7 +214,7 @@ def test_wrong_settings_of_the_trainer_are_refused(settings):
         make_trainer(*settings)
 
 
-@pytest.mark.usefixtures("_trained")
+@pytest.mark.usefixtures("_trained_run")
 def test_runs_with_equal_settings_share_the_dataset():
     path = find_checkpoint("last")
     first = load_run(path, {})
