@@ -6,7 +6,6 @@ The runs have the same images in random orders, and their classes random numbers
 values against their definitions, exchanged runs, Holm's correction, and that no verdict contradicts its numbers.
 """
 
-import argparse
 import dataclasses
 import math
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python tests/fuzz/comparisons.py`
+from helpers.fuzzing import run_fuzzer
 from helpers.results import make_predicted
 
 from classifier.analysis.results.comparison import Comparison, RunComparisons, compare_runs
@@ -158,18 +158,5 @@ def fuzz(count: int, seed: int, first: int = 0) -> tuple[Counter, list[str]]:
     return tried, faults
 
 
-def main() -> None:
-    """Run the fuzzer, and print what was tried and what broke."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    arguments = parser.parse_args()
-    tried, faults = fuzz(arguments.count, arguments.seed, arguments.first)
-    print(f"{tried.total():,} comparisons: {', '.join(f'{kind} {number}' for kind, number in sorted(tried.items()))}")
-    print(f"{len(faults)} faults", *faults, sep="\n")
-    sys.exit(bool(faults))
-
-
 if __name__ == "__main__":
-    main()
+    run_fuzzer(__doc__, fuzz, 2000, unit="comparisons")

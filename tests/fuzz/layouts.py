@@ -6,7 +6,6 @@ The files are empty, and nothing is decoded. The allowed results are that every 
 that every other file is counted as unused, or a UserError of one line where the folder or the table must be refused.
 """
 
-import argparse
 import contextlib
 import io
 import os
@@ -22,6 +21,7 @@ from unittest import mock
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python tests/fuzz/layouts.py`
+from helpers.fuzzing import run_fuzzer
 from helpers.image_tables import Table, write_table
 from helpers.image_trees import Tree, write_tree
 
@@ -155,18 +155,5 @@ def fuzz(count: int, seed: int, first: int = 0) -> tuple[Counter, list[str]]:
     return tried, faults
 
 
-def main() -> None:
-    """Run the fuzzer, and print what was tried and what broke."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    arguments = parser.parse_args()
-    tried, faults = fuzz(arguments.count, arguments.seed, arguments.first)
-    print(f"{tried.total():,} cases: {', '.join(f'{kind} {number}' for kind, number in sorted(tried.items()))}")
-    print(f"{len(faults)} faults", *faults, sep="\n")
-    sys.exit(bool(faults))
-
-
 if __name__ == "__main__":
-    main()
+    run_fuzzer(__doc__, fuzz, 5000)

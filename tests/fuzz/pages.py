@@ -6,7 +6,6 @@ Every page is parsed. Its elements and their attributes must be those of the sam
 reference must have a target, no id may occur twice, and there must be no character that cannot be printed.
 """
 
-import argparse
 import random
 import re
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python tests/fuzz/pages.py`
+from helpers.fuzzing import run_fuzzer
 from helpers.hostile_names import make_names
 from helpers.html_pages import parse_page, read_structure
 from helpers.reports import make_images, make_record, make_run, rename, report_run, report_several
@@ -113,18 +113,5 @@ def fuzz(count: int, seed: int, first: int = 0) -> tuple[Counter, list[str]]:
     return tried, faults
 
 
-def main() -> None:
-    """Run the fuzzer, and print what was tried and what broke."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    arguments = parser.parse_args()
-    tried, faults = fuzz(arguments.count, arguments.seed, arguments.first)
-    print(f"{tried.total():,} cases: {', '.join(f'{kind} {number}' for kind, number in sorted(tried.items()))}")
-    print(f"{len(faults)} faults", *faults, sep="\n")
-    sys.exit(bool(faults))
-
-
 if __name__ == "__main__":
-    main()
+    run_fuzzer(__doc__, fuzz, 500)
